@@ -1,0 +1,94 @@
+// swift-tools-version: 6.3
+
+import PackageDescription
+
+/// What every target of ours is compiled with. A symbol crosses targets only as `package`.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "telepresence",
+    platforms: [.macOS(.v26)],
+    products: [
+        .executable(name: "telepresence", targets: ["telepresence"]),
+        .executable(name: "traffic", targets: ["traffic"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C leaves.
+        .systemLibrary(
+            name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CLibssh2", pkgConfig: "libssh2", providers: [.apt(["libssh2-1-dev"])]),
+        .target(name: "CLinux"),
+
+        // Pure: bytes and events in, effects out; no socket, task, clock or logger.
+        .target(
+            name: "SSHProtocol", dependencies: [nioCore, crypto, "CLibcrypto"],
+            swiftSettings: settings),
+        .target(name: "DNS", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "ControlAPI", swiftSettings: settings),
+
+        // Cluster side.
+        .target(name: "Kubernetes", dependencies: [yams], swiftSettings: settings),
+        .target(
+            name: "SSHServer",
+            dependencies: ["SSHProtocol", "CLinux", nioCore, nioPosix, logging],
+            swiftSettings: settings),
+        .target(
+            name: "TrafficManager",
+            dependencies: [
+                "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
+                nioCore, nioPosix, nioHTTP1, logging, lifecycle, hummingbird,
+            ], swiftSettings: settings),
+        .executableTarget(
+            name: "traffic",
+            dependencies: ["TrafficManager", "SSHServer", "SSHProtocol", logging, lifecycle, arguments],
+            swiftSettings: settings),
+
+        // Workstation side.
+        .target(
+            name: "SSHClient",
+            dependencies: ["CLibssh2", "SSHProtocol", "CLinux", nioCore, nioPosix, logging],
+            swiftSettings: settings),
+        .target(
+            name: "Forwarding",
+            dependencies: ["SSHClient", nioCore, nioPosix, logging],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "telepresence",
+            dependencies: [
+                "Forwarding", "SSHClient", "SSHProtocol", nioCore, nioPosix, logging, lifecycle, arguments,
+            ],
+            swiftSettings: settings),
+
+        // The embedded cluster's example workload.
+        .executableTarget(
+            name: "hello", dependencies: [nioCore, nioPosix, nioHTTP1, arguments],
+            swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)
