@@ -1,0 +1,61 @@
+package import NIOCore
+package import SSHProtocol
+
+/// What the owner of a server decides. The server itself knows SSH and sockets, and permits nothing on its own.
+///
+/// Every call is made on the connection's event loop and must not block it.
+package protocol SSHServerDelegate: Sendable {
+    /// Where a `direct-tcpip` channel leads. The key's own options have been applied already.
+    func destination(
+        host: String, port: UInt16, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination>
+
+    /// Where a `direct-streamlocal@openssh.com` channel leads.
+    func destination(
+        socketPath: String, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination>
+
+    /// Where a `tcpip-forward` listens. `nil` host parts are never passed: `bindAddress` is the string as it was sent.
+    func listener(
+        bindAddress: String, port: UInt16, for session: SessionIdentity
+    ) -> Result<ListenerPlace, OpenFailure>
+
+    /// Where a `streamlocal-forward@openssh.com` listens.
+    func listener(socketPath: String, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure>
+
+    /// Runs a built-in command (`ssh … manager status`); the result is complete when the future is.
+    func run(
+        command: String, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<CommandResult>
+}
+
+/// Where a channel leads.
+package enum Destination: Sendable {
+    /// Addresses to race, in order of preference (RFC 8305).
+    case addresses([SocketAddress])
+    /// A service inside this process: it is handed its end of a connected pair of sockets, on the connection's loop.
+    case service(@Sendable (any Channel) -> EventLoopFuture<Void>)
+    case refused(OpenFailure)
+}
+
+/// Where a remote forward listens: one socket for each address, all on the same port.
+package struct ListenerPlace: Sendable {
+    package var addresses: [SocketAddress]
+
+    package init(addresses: [SocketAddress]) {
+        self.addresses = addresses
+    }
+}
+
+/// What a built-in command leaves.
+package struct CommandResult: Sendable {
+    package var standardOutput: String
+    package var standardError: String
+    package var exitStatus: UInt32
+
+    package init(standardOutput: String = "", standardError: String = "", exitStatus: UInt32 = 0) {
+        self.standardOutput = standardOutput
+        self.standardError = standardError
+        self.exitStatus = exitStatus
+    }
+}
