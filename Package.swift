@@ -19,6 +19,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -62,7 +63,7 @@ let package = Package(
             name: "TrafficManager",
             dependencies: [
                 "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
-                nioCore, nioPosix, nioHTTP1, logging, lifecycle, hummingbird,
+                nioCore, nioPosix, nioHTTP1, logging, lifecycle, hummingbird, hummingbirdCore,
             ], swiftSettings: settings),
         .executableTarget(
             name: "traffic",
@@ -89,6 +90,14 @@ let package = Package(
         .executableTarget(
             name: "hello", dependencies: [nioCore, nioPosix, nioHTTP1, arguments],
             swiftSettings: settings),
+
+        .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI"], swiftSettings: settings),
+        .testTarget(
+            name: "TrafficManagerTests",
+            dependencies: [
+                "TrafficManager", "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes",
+                nioCore, nioPosix, nioEmbedded, logging, lifecycle,
+            ], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
