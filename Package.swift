@@ -98,6 +98,11 @@ let package = Package(
                 "TrafficManager", "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes",
                 nioCore, nioPosix, nioEmbedded, logging, lifecycle,
             ], swiftSettings: settings),
+        .testTarget(
+            name: "HelloTests", dependencies: ["hello", nioCore, nioPosix, nioHTTP1], swiftSettings: settings),
+
+        // What the sources promise about themselves: imports, sizes, names, words.
+        .testTarget(name: "ConventionTests", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
