@@ -6,8 +6,7 @@ package struct ObjectStream: Sendable {
     /// What was skipped, and why.
     package private(set) var diagnostics: [Diagnostic] = []
 
-    /// - Parameter file: the name to complain with.
-    /// - Throws: the first thing that is wrong.
+    /// Throws the first thing that is wrong; `file` is the name to complain with.
     package init(reading bytes: some Collection<UInt8>, file: String) throws(InputError) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw InputError(
@@ -37,7 +36,7 @@ package struct ObjectStream: Sendable {
         if let error = documents.error { throw InputError(yaml: error, file: file, lineOffset: lineOffset) }
     }
 
-    /// - Parameter implied: what the elements of a typed list (`ServiceList`) are, which do not say it themselves.
+    /// `implied` is what the elements of a typed list (`ServiceList`) are, which do not say it themselves.
     private mutating func read(_ root: NodeReader, implied: TypeMeta?) throws(InputError) {
         guard !root.isNull else { return }
         guard case .mapping = root.node else {

@@ -1,0 +1,83 @@
+package import Kubernetes
+
+/// The cluster's services and endpoints at one moment.
+package struct DirectorySnapshot: Sendable {
+    /// Lower-case, without a dot at its end: `cluster.local`.
+    package let clusterDomain: String
+    /// By namespace and name, in that order.
+    package let services: [DirectoryService]
+    /// What was passed over when it was built.
+    package let diagnostics: [Diagnostic]
+    /// Grows with each change in one life of a directory; the serial of the zone (RFC 1035 §3.3.13).
+    package var generation: UInt32 = 1
+
+    let domainLabels: [String]
+    let namespaces: Set<String>
+    /// Indexes into `services`.
+    private let byName: [Name: Int]
+    private let byClusterIP: [IPAddress: Int]
+    private let byEndpoint: [IPAddress: [Int]]
+    /// Every address that an EndpointSlice or Endpoints lists, with the namespaces that do, also without a Service.
+    let podNamespaces: [IPAddress: Set<String>]
+
+    package static let defaultClusterDomain = "cluster.local"
+
+    private struct Name: Hashable {
+        var namespace: String
+        var name: String
+    }
+
+    /// An empty cluster.
+    package init(clusterDomain: String = DirectorySnapshot.defaultClusterDomain) {
+        self.init(services: [], podNamespaces: [:], diagnostics: [], clusterDomain: clusterDomain)
+    }
+
+    package init(
+        objects: [KubernetesObject], clusterDomain: String = DirectorySnapshot.defaultClusterDomain
+    ) {
+        var builder = SnapshotBuilder()
+        for object in objects { builder.add(object) }
+        let services = builder.build()
+        self.init(
+            services: services, podNamespaces: builder.podNamespaces, diagnostics: builder.diagnostics,
+            clusterDomain: clusterDomain)
+    }
+
+    private init(
+        services: [DirectoryService], podNamespaces: [IPAddress: Set<String>], diagnostics: [Diagnostic],
+        clusterDomain: String
+    ) {
+        self.podNamespaces = podNamespaces
+        domainLabels = clusterDomain.lowercased().split(separator: ".").map(String.init)
+        self.clusterDomain = domainLabels.joined(separator: ".")
+        self.services = services
+        self.diagnostics = diagnostics
+        namespaces = Set(services.map(\.namespace))
+        var byName: [Name: Int] = [:]
+        var byClusterIP: [IPAddress: Int] = [:]
+        var byEndpoint: [IPAddress: [Int]] = [:]
+        for (index, service) in services.enumerated() {
+            byName[Name(namespace: service.namespace, name: service.name)] = index
+            for address in service.service.clusterIPs where byClusterIP[address] == nil { byClusterIP[address] = index }
+            for endpoint in service.endpoints { byEndpoint[endpoint.address, default: []].append(index) }
+        }
+        self.byName = byName
+        self.byClusterIP = byClusterIP
+        self.byEndpoint = byEndpoint
+    }
+
+    package func service(_ name: String, namespace: String) -> DirectoryService? {
+        byName[Name(namespace: namespace, name: name)].map { services[$0] }
+    }
+
+    package func service(clusterIP address: IPAddress) -> DirectoryService? {
+        byClusterIP[address].map { services[$0] }
+    }
+
+    /// The services that have an endpoint with this address, ready or not.
+    package func services(endpoint address: IPAddress) -> [DirectoryService] {
+        byEndpoint[address, default: []].map { services[$0] }
+    }
+
+    var clusterAddresses: some Sequence<IPAddress> { byClusterIP.keys }
+}
