@@ -91,6 +91,9 @@ let package = Package(
             name: "hello", dependencies: [nioCore, nioPosix, nioHTTP1, arguments],
             swiftSettings: settings),
 
+        .testTarget(
+            name: "SSHProtocolTests", dependencies: ["SSHProtocol", "CLibcrypto", nioCore, crypto],
+            swiftSettings: settings),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI"], swiftSettings: settings),
         .testTarget(
             name: "TrafficManagerTests",
