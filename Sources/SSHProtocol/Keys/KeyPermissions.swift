@@ -1,0 +1,74 @@
+/// What a key may do once it has logged in: the options of its line in `authorized_keys`, merged with those of its
+/// certificate (sshd(8), sshauthopt_merge).
+package struct KeyPermissions: Hashable, Sendable {
+    /// A `permitopen` or `permitlisten`: `nil` is the wildcard of a port.
+    package struct HostPort: Hashable, Sendable {
+        package var host: String
+        package var port: UInt16?
+    }
+
+    /// Where the rules stand, for refusals: `line 3`.
+    package var origin: String
+    package var permitsPortForwarding = true
+    /// Who withholds port forwarding, for refusals, where that is not `origin`.
+    var portForwardingWithheldBy: String?
+    package var permitsAgentForwarding = true
+    package var permitsX11Forwarding = true
+    package var permitsPTY = true
+    package var permitsUserRC = true
+    /// `restrict` was given, whatever was allowed again after it.
+    package var isRestricted = false
+    /// `nil` permits every destination.
+    package var permitOpen: [HostPort]?
+    /// `nil` permits every listener.
+    package var permitListen: [HostPort]?
+    /// The only command that may run, whatever the client asks for.
+    package var forcedCommand: String?
+    /// Seconds since 1970: the key, or its certificate, is good until then.
+    package var expires: Int64?
+    var requiresUserPresence = true
+    var requiresUserVerification = false
+
+    /// What a line without options permits: everything.
+    package init(origin: String = "the key") {
+        self.origin = origin
+    }
+
+    /// Whether a `direct-tcpip` channel may be opened: `nil`, or the refusal. The host is the string as it was sent,
+    /// compared byte for byte (channels.c, `open_match`).
+    package func permitsOpen(host: String, port: UInt16) -> OpenFailure? {
+        if let refusal = permitsForwarding() { return refusal }
+        guard let permitOpen else { return nil }
+        let isListed = permitOpen.contains { rule in
+            (rule.port == nil || rule.port == port) && (rule.host == "*" || rule.host.utf8.elementsEqual(host.utf8))
+        }
+        return isListed ? nil : refusal("permitopen", host: host, port: port)
+    }
+
+    /// Whether a `tcpip-forward` may be set up: `nil`, or the refusal. The bind address is the string as it was sent:
+    /// `localhost` when ssh was given none, empty for all addresses. Port 0 needs the wildcard.
+    package func permitsListen(host: String, port: UInt16) -> OpenFailure? {
+        if let refusal = permitsForwarding() { return refusal }
+        guard let permitListen else { return nil }
+        let name = Array(host.utf8).lowercased
+        let isListed = permitListen.contains { rule in
+            (rule.port == nil || rule.port == port) && Pattern.matches(name, Array(rule.host.utf8))
+        }
+        return isListed ? nil : refusal("permitlisten", host: host, port: port)
+    }
+
+    /// Whether unix sockets may be forwarded, either way: `nil`, or the refusal. As in sshd, `permitopen` and
+    /// `permitlisten` say nothing about them.
+    package func permitsStreamLocal() -> OpenFailure? { permitsForwarding() }
+
+    private func permitsForwarding() -> OpenFailure? {
+        if permitsPortForwarding { return nil }
+        let withholder = portForwardingWithheldBy ?? origin
+        return OpenFailure(.administrativelyProhibited, "\(withholder) does not permit port forwarding")
+    }
+
+    private func refusal(_ option: String, host: String, port: UInt16) -> OpenFailure {
+        let shown = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host.printable)]" : host.printable
+        return OpenFailure(.administrativelyProhibited, "\(option) of \(origin) does not list \(shown):\(port)")
+    }
+}
