@@ -1,0 +1,20 @@
+import HummingbirdCore
+
+/// One path of the API. All are read-only: GET, and HEAD, which answers the same without the body.
+struct APIRoute: Sendable {
+    /// Who may ask.
+    enum Audience {
+        /// Anyone who reaches the port.
+        case everyone
+        /// A session, through `api.telepresence`.
+        case session
+    }
+
+    typealias Handler = @Sendable (APIRequest) async throws -> Response
+
+    var path: String
+    var audience: Audience
+    /// Query parameters it knows; others are ignored.
+    var parameters: [String] = []
+    var handler: Handler
+}

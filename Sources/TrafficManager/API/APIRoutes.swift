@@ -1,0 +1,104 @@
+import ControlAPI
+import HTTPTypes
+import HummingbirdCore
+
+/// The routes and what they answer. `OpenAPIDocument` describes them.
+struct APIRoutes: Sendable {
+    let all: [APIRoute]
+    private let byPath: [String: APIRoute]
+
+    init(overview: ManagerOverview, watchInterval: Duration) {
+        let watch = APIWatch(interval: watchInterval)
+        all = [
+            APIRoute(path: "/healthz", audience: .everyone) { _ in APIAnswer.text("ok\n") },
+            APIRoute(path: "/readyz", audience: .everyone) { _ in
+                let problems = overview.problems()
+                return problems.isEmpty
+                    ? APIAnswer.text("ok\n")
+                    : APIAnswer.text(problems.joined(separator: "\n") + "\n", status: .serviceUnavailable)
+            },
+            APIRoute(path: "/metrics", audience: .everyone) { _ in
+                APIAnswer.text(
+                    ManagerMetrics.text(
+                        statistics: overview.statistics(), status: overview.status(), process: .read()),
+                    contentType: PrometheusText.contentType)
+            },
+            APIRoute(path: "/openapi.json", audience: .session) { _ in
+                APIAnswer.text(OpenAPIDocument.json, contentType: APIAnswer.json)
+            },
+            APIRoute(path: "/v1/version", audience: .session) { _ in APIAnswer.model(ManagerVersion.info) },
+            APIRoute(path: "/v1/status", audience: .session) { _ in APIAnswer.model(overview.status()) },
+            APIRoute(path: "/v1/services", audience: .session, parameters: ["namespace", "watch"]) { request in
+                let namespace = request.parameter("namespace")
+                if try Self.wantsWatch(request) {
+                    return watch.stream(to: request, id: { "\($0.namespace)/\($0.name)" }, differs: { $0 != $1 }) {
+                        overview.services(inNamespace: namespace)
+                    }
+                }
+                return APIAnswer.model(ItemList(overview.services(inNamespace: namespace)))
+            },
+            APIRoute(path: "/v1/sessions", audience: .session, parameters: ["watch"]) { request in
+                if try Self.wantsWatch(request) {
+                    return watch.stream(to: request, id: \.id, differs: { $0.differs(from: $1) }) {
+                        await overview.sessions()
+                    }
+                }
+                return APIAnswer.model(ItemList(await overview.sessions()))
+            },
+        ]
+        byPath = Dictionary(all.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    func respond(to request: APIRequest) async -> Response {
+        let response = await answer(request)
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    private func answer(_ request: APIRequest) async -> Response {
+        let route = byPath[request.path]
+        guard request.session != nil || route?.audience == .everyone else {
+            return APIAnswer.error(
+                .forbidden, "\(request.path) is answered only through SSH, as http://api.telepresence:8081")
+        }
+        guard let route else {
+            return APIAnswer.error(.notFound, "no \(request.path) here; /openapi.json lists what there is")
+        }
+        guard request.method == .get || request.method == .head else {
+            var response = APIAnswer.error(.methodNotAllowed, "\(route.path) answers GET and HEAD")
+            response.headers[.allow] = "GET, HEAD"
+            return response
+        }
+        do {
+            return try await route.handler(request)
+        } catch let error as APIBadRequest {
+            return APIAnswer.error(.badRequest, error.text)
+        } catch {
+            return APIAnswer.error(.internalServerError, "\(route.path) failed")
+        }
+    }
+
+    /// HEAD of a watch is HEAD of the list: a stream without a body would tell nothing.
+    private static func wantsWatch(_ request: APIRequest) throws -> Bool {
+        switch request.parameter("watch") {
+        case nil, "false", "0": return false
+        case "true", "1": return request.method != .head
+        case .some(let other):
+            throw APIBadRequest(text: "watch is true or false, not \(other.prefix(32))")
+        }
+    }
+}
+
+/// What a client asked wrongly.
+struct APIBadRequest: Error {
+    var text: String
+}
+
+extension SessionInfo {
+    /// Whether a watcher is told: byte counters always move, and are as they were when something else changed.
+    func differs(from other: SessionInfo) -> Bool {
+        var other = other
+        other.bytesReceived = bytesReceived
+        other.bytesSent = bytesSent
+        return self != other
+    }
+}

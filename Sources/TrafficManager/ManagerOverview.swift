@@ -1,0 +1,102 @@
+package import ControlAPI
+package import SSHServer
+import Synchronization
+
+/// What can be told about a manager: to the API, to the built-in commands, and to the metrics.
+///
+/// It is made before the server it tells about, which `attach` adds; until then there are no sessions.
+package final class ManagerOverview: Sendable {
+    private struct State {
+        var server: (any ServerObserving)?
+        var isShuttingDown = false
+    }
+
+    package let startedAt: Int64
+    package let egress: String
+    private let state = Mutex(State())
+    private let listServices: @Sendable () -> [ServiceInfo]
+    private let directoryProblem: @Sendable () -> String?
+    private let now: @Sendable () -> Int64
+
+    /// - Parameters:
+    ///   - egress: What may be reached beyond the cluster, as the flag has it.
+    ///   - now: Seconds since 1970.
+    ///   - services: All services there are; may be asked from any thread, and often.
+    ///   - directoryProblem: Why the services are missing or old: one line, or nothing.
+    package init(
+        egress: String, now: @escaping @Sendable () -> Int64, services: @escaping @Sendable () -> [ServiceInfo],
+        directoryProblem: @escaping @Sendable () -> String? = { nil }
+    ) {
+        self.startedAt = now()
+        self.egress = egress
+        self.now = now
+        self.listServices = services
+        self.directoryProblem = directoryProblem
+    }
+
+    package func attach(_ server: any ServerObserving) {
+        state.withLock { $0.server = server }
+    }
+
+    /// From now on the manager is not ready: balancers should look elsewhere while sessions end.
+    package func beginShutdown() {
+        state.withLock { $0.isShuttingDown = true }
+    }
+
+    /// By namespace, then name.
+    package func services(inNamespace namespace: String? = nil) -> [ServiceInfo] {
+        listServices()
+            .filter { namespace == nil || $0.namespace == namespace }
+            .sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }
+    }
+
+    /// By id.
+    package func sessions() async -> [SessionInfo] {
+        guard let server = state.withLock({ $0.server }) else { return [] }
+        return await server.sessions().map(SessionInfo.init).sorted { $0.id < $1.id }
+    }
+
+    package func statistics() -> ServerStatistics {
+        state.withLock { $0.server }?.statistics() ?? ServerStatistics()
+    }
+
+    /// Empty when the manager can take sessions and knows the cluster.
+    package func problems() -> [String] {
+        var problems: [String] = []
+        let (isServing, isShuttingDown) = state.withLock { ($0.server != nil, $0.isShuttingDown) }
+        if isShuttingDown {
+            problems.append("shutting down")
+        } else if !isServing {
+            problems.append("the SSH server is not listening yet")
+        }
+        if let problem = directoryProblem() { problems.append(problem) }
+        return problems
+    }
+
+    package func status() -> ManagerStatus {
+        let statistics = statistics()
+        let services = listServices()
+        var endpoints = ServiceInfo.Endpoints(ready: 0, total: 0)
+        for service in services {
+            endpoints.ready += service.endpoints.ready
+            endpoints.total += service.endpoints.total
+        }
+        return ManagerStatus(
+            version: ManagerVersion.info, startedAt: startedAt, uptimeSeconds: max(0, now() - startedAt),
+            egress: egress, sessions: statistics.sessionsActive, channels: statistics.channelsActive,
+            listeners: statistics.listenersActive, bytesReceived: statistics.bytesReceived,
+            bytesSent: statistics.bytesSent, services: services.count, endpoints: endpoints, problems: problems())
+    }
+}
+
+extension SessionInfo {
+    init(_ snapshot: SessionSnapshot) {
+        self.init(
+            id: snapshot.identity.id, user: snapshot.identity.user, keyFingerprint: snapshot.identity.keyFingerprint,
+            keyComment: snapshot.identity.keyComment, clientVersion: snapshot.identity.clientVersion,
+            sourceAddress: snapshot.identity.sourceAddress, connectedAt: snapshot.identity.connectedAt,
+            channels: snapshot.channels, listeners: snapshot.listeners, bytesReceived: snapshot.bytesReceived,
+            bytesSent: snapshot.bytesSent, rekeys: snapshot.rekeys, cipher: snapshot.cipher,
+            keyExchange: snapshot.keyExchange)
+    }
+}
