@@ -1,4 +1,4 @@
-/// A place in a file, lines counted from 1.
+/// A place in a file, lines counted from 1; line 0 is the file as a whole.
 package struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
     package var file: String
     package var line: Int
@@ -8,5 +8,5 @@ package struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
         self.line = line
     }
 
-    package var description: String { "\(file):\(line)" }
+    package var description: String { line > 0 ? "\(file):\(line)" : file }
 }

@@ -5,6 +5,7 @@ import Synchronization
 package final class Directory: Sendable {
     private struct State {
         var snapshot: DirectorySnapshot
+        var problem: String?
         /// The next turn of each service port; keys are only ever those of the snapshot.
         var turns: [DirectorySnapshot.BalancingKey: UInt64] = [:]
         var watchers: [UInt64: AsyncStream<DirectorySnapshot>.Continuation] = [:]
@@ -25,11 +26,22 @@ package final class Directory: Sendable {
         state.withLock { $0.snapshot }
     }
 
+    /// Why the snapshot may be old, in one line; `nil` when it is not.
+    package var problem: String? {
+        state.withLock { $0.problem }
+    }
+
+    /// The source of snapshots has none to give: the current one stays, and is known to be old.
+    package func report(problem: String?) {
+        state.withLock { $0.problem = problem }
+    }
+
     /// Puts a new snapshot in the place of the current one. Turns of services that stay are kept.
     package func replace(with snapshot: DirectorySnapshot) {
         state.withLock { state in
             let generation = state.snapshot.generation
             state.snapshot = snapshot
+            state.problem = nil
             state.snapshot.generation = generation &+ 1
             let names = Set(snapshot.services.map(\.qualifiedName))
             state.turns = state.turns.filter { names.contains($0.key.service) }

@@ -13,6 +13,8 @@ package struct DirectorySnapshot: Sendable {
 
     let domainLabels: [String]
     let namespaces: Set<String>
+    /// Where addresses of the cluster are, for the names of RFC 1035 §3.5.
+    let reverseZones: Set<ReverseZone>
     /// Indexes into `services`.
     private let byName: [Name: Int]
     private let byClusterIP: [IPAddress: Int]
@@ -33,13 +35,14 @@ package struct DirectorySnapshot: Sendable {
     }
 
     package init(
-        objects: [KubernetesObject], clusterDomain: String = DirectorySnapshot.defaultClusterDomain
+        objects: [KubernetesObject], clusterDomain: String = DirectorySnapshot.defaultClusterDomain,
+        diagnostics: [Diagnostic] = []
     ) {
         var builder = SnapshotBuilder()
         for object in objects { builder.add(object) }
         let services = builder.build()
         self.init(
-            services: services, podNamespaces: builder.podNamespaces, diagnostics: builder.diagnostics,
+            services: services, podNamespaces: builder.podNamespaces, diagnostics: diagnostics + builder.diagnostics,
             clusterDomain: clusterDomain)
     }
 
@@ -52,7 +55,7 @@ package struct DirectorySnapshot: Sendable {
         self.clusterDomain = domainLabels.joined(separator: ".")
         self.services = services
         self.diagnostics = diagnostics
-        namespaces = Set(services.map(\.namespace))
+        namespaces = podNamespaces.values.reduce(into: Set(services.map(\.namespace))) { $0.formUnion($1) }
         var byName: [Name: Int] = [:]
         var byClusterIP: [IPAddress: Int] = [:]
         var byEndpoint: [IPAddress: [Int]] = [:]
@@ -61,6 +64,7 @@ package struct DirectorySnapshot: Sendable {
             for address in service.service.clusterIPs where byClusterIP[address] == nil { byClusterIP[address] = index }
             for endpoint in service.endpoints { byEndpoint[endpoint.address, default: []].append(index) }
         }
+        reverseZones = Set((Array(byClusterIP.keys) + Array(podNamespaces.keys)).map(ReverseZone.init(around:)))
         self.byName = byName
         self.byClusterIP = byClusterIP
         self.byEndpoint = byEndpoint
@@ -79,5 +83,6 @@ package struct DirectorySnapshot: Sendable {
         byEndpoint[address, default: []].map { services[$0] }
     }
 
-    var clusterAddresses: some Sequence<IPAddress> { byClusterIP.keys }
+    /// Every address of the cluster that is known.
+    var addresses: some Sequence<IPAddress> { Array(byClusterIP.keys) + Array(podNamespaces.keys) }
 }
