@@ -69,6 +69,12 @@ class Bench:
     def helper(self, name):
         return os.path.join(OUTPUT, name)
 
+    def binary(self, name):
+        path = os.path.join(self.release, name)
+        if not os.access(path, os.X_OK):
+            raise Failure(f"{name} is not built")
+        return path
+
     def start_server(self, side, **options):
         """Side 0 is ours, side 1 what it is compared with."""
         return self.kinds[side](self, **options)
@@ -130,16 +136,26 @@ def build(options):
 
 
 def isolate():
-    """Runs this program again in network, process and mount namespaces of its own, where they are allowed: ports
-    and TCP settings (Debian's congestion control) are then its own, and the kernel ends all it started if it dies."""
-    unshare = ["unshare", "--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
+    """Runs this program again in network, process and mount namespaces of its own, where they are allowed: ports and
+    TCP settings are then its own, and the kernel ends all it started if it dies. Returns its exit status, or None
+    where this process is to measure itself."""
+    unshare = ["unshare", "--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child=SIGTERM"]
     if os.environ.get(INSIDE) or os.geteuid() != 0:
-        return
+        return None
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
-        return
-    os.environ[INSIDE] = "1"
-    script = 'ip link set lo up && sysctl -q -w net.ipv4.tcp_congestion_control=cubic; exec "$0" "$@"'
-    os.execvp(unshare[0], [*unshare, "sh", "-c", script, sys.executable, "-B", *sys.argv, "--no-build"])
+        return None
+    script = 'ip link set lo up && exec "$0" "$@"'
+    command = ["setpriv", "--pdeathsig", "KILL", *unshare, "sh", "-c", script, sys.executable, "-B", *sys.argv]
+    # The inner program alone keeps `held`: its end is the end of the pipe, even when unshare is gone before.
+    ended, held = os.pipe()
+    inside = subprocess.Popen(command, env={**os.environ, INSIDE: "1"}, pass_fds=(held,))
+    os.close(held)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the inner program too
+    for number_ in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number_, lambda *_: inside.kill())  # and --kill-child ends the inner program
+    while os.read(ended, 1):
+        pass
+    return 130 if inside.wait() < 0 else inside.returncode
 
 
 def first_line(*command):
@@ -254,7 +270,9 @@ def main():
                  "apt-get install gcc libssh2-1-dev openssh-client openssh-server iproute2 util-linux")  # fmt: skip
     if not os.environ.get(INSIDE):
         build(options)
-    isolate()
+    status = isolate()
+    if status is not None:
+        return status
     for number_ in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number_, interrupt)
 

@@ -56,7 +56,7 @@ class Telepresence(Forwarder):
     def command(self):
         keys, server = self.bench.keys, self.server
         return [
-            os.path.join(self.bench.release, "telepresence"), "forward",
+            self.bench.binary("telepresence"), "forward",
             "--manager", f"{server.address}:{server.port}",
             "--identity", keys.user,
             "--known-hosts", keys.known_hosts,
@@ -86,10 +86,16 @@ class Target:
         )
         wait_listening(self.process, self.port, "target")
 
-    def bytes_moved(self):
+    def totals(self):
+        """Bytes received, bytes sent, connections accepted."""
         with open(self.path, "rb") as file:
-            fields = file.read(16)
-        return int.from_bytes(fields[:8], "little") + int.from_bytes(fields[8:], "little")
+            return [int.from_bytes(file.read(8), "little") for _ in range(3)]
+
+    def bytes_moved(self):
+        return sum(self.totals()[:2])
+
+    def accepted(self):
+        return self.totals()[2]
 
     def stop(self):
         self.bench.processes.stop(self.process)
@@ -100,7 +106,7 @@ def probe(bench, forwarder, network=None, seconds=10):
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return bench.load("connections", HOST, forwarder.port, 1, 1, network=network)
+            return bench.load("connections", HOST, forwarder.port, 1, 1, "target", network=network)
         except Failure:
             if forwarder.process.poll() is not None or time.monotonic() > deadline:
                 raise

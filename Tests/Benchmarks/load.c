@@ -2,10 +2,9 @@
 //
 // load up|down HOST PORT MILLISECONDS BYTES-PER-SECOND     one stream (rate 0: unlimited)
 // load echo HOST PORT CHANNELS MILLISECONDS all|one        round trips; in flight on all channels, or on one after another
-// load connections HOST PORT PARALLEL MILLISECONDS         connect, echo once, read to EOF, again
-// load hold HOST PORT COUNT                                open, echo once, keep until stdin ends
+// load connections HOST PORT PARALLEL MILLISECONDS WHO     connect, echo once, again; `client` or `target` closes first
+// load hold HOST PORT COUNT                                open, keep idle; echo once on each after a line on stdin
 // load burst PROXY-HOST PROXY-PORT HOST PORT COUNT         at once through a SOCKS5 proxy, until all have echoed
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
@@ -14,6 +13,7 @@
 
 #define BLOCK (256 * 1024)
 #define WARM_UP 200000000u  // nanoseconds of echoes that are not counted
+#define BACKLOG 100         // connections a SOCKS proxy has yet to greet: ssh listens with a backlog of 128
 #define STALL 30            // seconds after which a load that moves nothing is a failure
 
 static char block[BLOCK];
@@ -189,11 +189,12 @@ static void begin_connect(struct attempt *attempt, int poller, struct sockaddr_i
     epoll_ctl(poller, EPOLL_CTL_ADD, attempt->fd, &event);
 }
 
-static void send_once(int fd) {
+// Asks for one echo; with MODE_ONCE the target closes after it.
+static void send_message(int fd, uint8_t mode) {
     struct {
         struct request request;
         char message[ECHO_SIZE];
-    } packet = {.request = {.mode = MODE_ONCE, .length = ECHO_SIZE}};
+    } packet = {.request = {.mode = mode, .length = ECHO_SIZE}};
     send_all(fd, &packet, sizeof packet);
 }
 
@@ -202,7 +203,7 @@ static void await(struct attempt *attempt, int poller) {
     epoll_ctl(poller, EPOLL_CTL_MOD, attempt->fd, &event);
 }
 
-static void connections(struct sockaddr_in address, int parallel, uint64_t duration) {
+static void connections(struct sockaddr_in address, int parallel, uint64_t duration, int target_closes) {
     struct attempt *attempts = calloc((size_t)parallel, sizeof *attempts);
     int poller = epoll_create1(EPOLL_CLOEXEC);
     if (!attempts) fail("calloc");
@@ -217,7 +218,7 @@ static void connections(struct sockaddr_in address, int parallel, uint64_t durat
         for (int e = 0; e < count; e++) {
             struct attempt *attempt = events[e].data.ptr;
             if (attempt->step == 0 && !(events[e].events & (EPOLLERR | EPOLLHUP))) {
-                send_once(attempt->fd);
+                send_message(attempt->fd, target_closes ? MODE_ONCE : MODE_ECHO);
                 attempt->step = 1;
                 await(attempt, poller);
                 continue;
@@ -226,9 +227,9 @@ static void connections(struct sockaddr_in address, int parallel, uint64_t durat
             if (n < 0 && errno == EAGAIN) continue;
             if (n > 0) {
                 attempt->have += (size_t)n;
-                continue;
+                if (target_closes || attempt->have < ECHO_SIZE) continue;
             }
-            if (n == 0 && attempt->have == ECHO_SIZE) {
+            if (n >= 0 && attempt->have == ECHO_SIZE) {
                 sample(nanoseconds() - attempt->started);
             } else {
                 errors++;
@@ -246,13 +247,17 @@ static void connections(struct sockaddr_in address, int parallel, uint64_t durat
 }
 
 static void hold(struct sockaddr_in address, int count) {
-    for (int i = 0; i < count; i++) open_echo(address);
-    printf("{\"held\": %d}\n", count);
-    fflush(stdout);
-    struct pollfd input = {.fd = 0, .events = POLLIN};
-    do {
-        poll(&input, 1, -1);
-    } while (read(0, block, sizeof block) > 0);
+    int *fds = calloc((size_t)count, sizeof *fds);
+    if (!fds) fail("calloc");
+    for (int i = 0; i < count; i++) fds[i] = dial(address);
+    while (read(0, block, sizeof block) > 0) {
+        for (int i = 0; i < count; i++) {
+            send_message(fds[i], MODE_ECHO);
+            receive_all(fds[i], block, ECHO_SIZE);
+        }
+        puts("echoed");
+        fflush(stdout);
+    }
 }
 
 static void burst(struct sockaddr_in proxy, struct sockaddr_in address, int count) {
@@ -263,10 +268,10 @@ static void burst(struct sockaddr_in proxy, struct sockaddr_in address, int coun
     // What each step awaits: the connect, the method, the reply (to an IPv4 bind address), the echo.
     static const size_t awaited[] = {0, 2, 10, ECHO_SIZE};
     struct attempt *attempts = calloc((size_t)count, sizeof *attempts);
-    int poller = epoll_create1(EPOLL_CLOEXEC), left = count;
+    int poller = epoll_create1(EPOLL_CLOEXEC), left = count, begun = 0;
     if (!attempts) fail("calloc");
     uint64_t begin = nanoseconds();
-    for (int i = 0; i < count; i++) begin_connect(&attempts[i], poller, proxy);
+    while (begun < count && begun < BACKLOG) begin_connect(&attempts[begun++], poller, proxy);
     struct epoll_event events[512];
     uint8_t bytes[ECHO_SIZE];
     while (left) {
@@ -289,8 +294,11 @@ static void burst(struct sockaddr_in proxy, struct sockaddr_in address, int coun
             attempt->have = 0;
             switch (attempt->step++) {
                 case 0: send_all(attempt->fd, greeting, sizeof greeting); break;
-                case 1: send_all(attempt->fd, connect_request, sizeof connect_request); break;
-                case 2: send_once(attempt->fd); break;
+                case 1:
+                    send_all(attempt->fd, connect_request, sizeof connect_request);
+                    if (begun < count) begin_connect(&attempts[begun++], poller, proxy);
+                    break;
+                case 2: send_message(attempt->fd, MODE_ONCE); break;
                 default:
                     sample(nanoseconds() - attempt->started);
                     close(attempt->fd);
@@ -319,8 +327,8 @@ int main(int argc, char **argv) {
         down(address, strtoull(argv[4], NULL, 10) * 1000, last);
     } else if (!strcmp(kind, "echo") && argc == 7) {
         echo(address, atoi(argv[4]), strtoull(argv[5], NULL, 10) * 1000000, !strcmp(argv[6], "all"));
-    } else if (!strcmp(kind, "connections") && argc == 6) {
-        connections(address, atoi(argv[4]), last * 1000000);
+    } else if (!strcmp(kind, "connections") && argc == 7) {
+        connections(address, atoi(argv[4]), strtoull(argv[5], NULL, 10) * 1000000, !strcmp(argv[6], "target"));
     } else if (!strcmp(kind, "hold") && argc == 5) {
         hold(address, (int)last);
     } else if (!strcmp(kind, "burst") && argc == 7) {

@@ -42,7 +42,6 @@ class DelayedNetwork:
     def configure(self, pid, address):
         script = f"""set -e
 sysctl -q -w net.ipv4.tcp_rmem="{BUFFERS}" net.ipv4.tcp_wmem="{BUFFERS}" net.ipv4.tcp_no_metrics_save=1
-sysctl -q -w net.ipv4.tcp_congestion_control=cubic || true
 ip link set lo up
 ip address add {address}/30 dev wire
 ip link set wire mtu 1500 txqueuelen 20000 up

@@ -155,6 +155,14 @@ def listening(pid, port):
     return False
 
 
+def wait_until(condition, what, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failure(f"not after {seconds} s: {what}")
+        time.sleep(0.01)
+
+
 def wait_listening(process, port, what, seconds=15):
     """Returns once `process` (or a child) listens on `port`."""
     deadline = time.monotonic() + seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from forwarders import HOST, BareLibssh2, Target, probe
 from measures import Measure, compare
 from network import CLUSTER, DelayedNetwork
-from processes import Failure, cpu_seconds, proportional_memory
+from processes import Failure, cpu_seconds, proportional_memory, wait_until
 
 CIPHERS = {
     "aes128-gcm": ["-c", "aes128-gcm@openssh.com"],
@@ -43,7 +43,7 @@ def stream(bench, forwarder, server, direction, milliseconds, rate=0, network=No
     return {"throughput": result["bytes"] / result["seconds"] / 1e6, "cpu": used / (result["bytes"] / 1e9)}
 
 
-def bulk(bench, title, options, forward, throughput, cpu, capped):
+def bulk(bench, title, options, forward, throughput, cpu, repetitions, capped):
     """Both directions of one kind of ssh forward through both servers."""
     servers = bench.servers()
     sessions = [bench.ssh(bench, server, forward, options=options) for server in servers]
@@ -59,7 +59,7 @@ def bulk(bench, title, options, forward, throughput, cpu, capped):
         for direction in DIRECTIONS:
             figures = compare(
                 bench,
-                bench.repetitions(5),
+                bench.repetitions(repetitions),
                 run(0, direction, bench.milliseconds(1200), 0),
                 run(1, direction, bench.milliseconds(1200), 0),
             )
@@ -69,7 +69,7 @@ def bulk(bench, title, options, forward, throughput, cpu, capped):
                 continue
             figures = compare(
                 bench,
-                bench.repetitions(5),
+                bench.repetitions(repetitions),
                 run(0, direction, bench.milliseconds(1500), CAP),
                 run(1, direction, bench.milliseconds(1500), CAP),
             )
@@ -81,17 +81,17 @@ def bulk(bench, title, options, forward, throughput, cpu, capped):
 
 
 def bulk_aes128_gcm(bench):
-    yield from bulk(bench, "-L aes128-gcm", CIPHERS["aes128-gcm"], "-L", 1.0, 0.7, capped=True)
+    yield from bulk(bench, "-L aes128-gcm", CIPHERS["aes128-gcm"], "-L", 1.0, 0.7, 5, capped=True)
 
 
 def bulk_others(bench):
     for cipher in list(CIPHERS)[1:]:
-        yield from bulk(bench, f"-L {cipher}", CIPHERS[cipher], "-L", 1.0, 0.9, capped=False)
-    yield from bulk(bench, "-R aes128-gcm", CIPHERS["aes128-gcm"], "-R", 1.0, 0.9, capped=False)
+        yield from bulk(bench, f"-L {cipher}", CIPHERS[cipher], "-L", 1.0, 0.9, 3, capped=False)
+    yield from bulk(bench, "-R aes128-gcm", CIPHERS["aes128-gcm"], "-R", 1.0, 0.9, 3, capped=False)
 
 
 def on_ssh(bench, kind, *arguments):
-    """A load through one aes128-gcm session of each server: yields (name, ours, theirs) of what `figures` makes."""
+    """A load through one aes128-gcm session of each server: name → (ours, theirs), with rate and server CPU."""
     servers = bench.servers()
     sessions = [bench.ssh(bench, server) for server in servers]
     try:
@@ -129,9 +129,11 @@ def echoes(bench):
 
 def connections(bench):
     for parallel, title in ((1, "one by one"), (16, "16 at a time")):
-        figures = on_ssh(bench, "connections", parallel, bench.milliseconds(1500))
+        figures = on_ssh(bench, "connections", parallel, bench.milliseconds(1500), "client")
         yield Measure(f"connections {title}", "1/s", *figures["rate"], 1.2, at_least=True)
         yield Measure(f"connections {title}, server CPU", "µs each", *figures["cpu"], 0.7)
+    figures = on_ssh(bench, "connections", 1, bench.milliseconds(1500), "target")
+    yield Measure("connections one by one, the target closes first", "1/s", *figures["rate"])
 
 
 def session_setup(bench):
@@ -167,21 +169,32 @@ def memory(bench):
                 probe(bench, session)
             time.sleep(1)
             with_sessions = proportional_memory(server.pid)
+            accepted = bench.target.accepted()
+            loads = []
             for session in sessions:
                 load = bench.processes.start(
                     [bench.helper("load"), "hold", HOST, session.port, CHANNELS],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 )  # fmt: skip
                 load.stop = lambda load=load: bench.processes.stop(load)
+                loads.append(load)
                 held.append(load)
-                if b"held" not in load.stdout.readline():
-                    raise Failure(f"{CHANNELS} channels could not be opened")
-            time.sleep(2)
+            wait_until(lambda: bench.target.accepted() >= accepted + SESSIONS * CHANNELS, "all channels are open")
+            time.sleep(1)
             total = proportional_memory(server.pid)
+            for load in loads:
+                load.stdin.write(b"\n")
+                load.stdin.flush()
+            for load in loads:
+                if not load.stdout.readline():
+                    raise Failure("a channel broke")
+            time.sleep(1)
+            used = proportional_memory(server.pid)
             return {
                 "total": total / 2**20,
                 "session": (with_sessions - idle) / SESSIONS / 2**20,
                 "channel": (total - with_sessions) / (SESSIONS * CHANNELS) / 2**10,
+                "used": (used - with_sessions) / (SESSIONS * CHANNELS) / 2**10,
             }
         finally:
             for process in reversed(held):
@@ -192,6 +205,7 @@ def memory(bench):
     yield Measure(f"{SESSIONS} sessions × {CHANNELS} idle channels, total", "MiB", *figures["total"], 0.8)
     yield Measure("a session", "MiB", *figures["session"])
     yield Measure("a channel", "KiB", *figures["channel"], limit=8)
+    yield Measure("a channel that has carried an echo", "KiB", *figures["used"])
 
 
 def long_path(bench):

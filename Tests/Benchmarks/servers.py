@@ -97,7 +97,7 @@ class TrafficManager(Server):
     def command(self):
         services = self.write("services.yaml", "apiVersion: v1\nkind: List\nitems: []\n")
         return [
-            os.path.join(self.bench.release, "traffic"), "manager",
+            self.bench.binary("traffic"), "manager",
             "--services", services,
             "--authorized-keys", self.bench.keys.authorized,
             "--host-key", self.bench.keys.host,
