@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "Kubernetes", dependencies: [yams], swiftSettings: settings),
         .target(
             name: "SSHServer",
-            dependencies: ["SSHProtocol", "CLinux", nioCore, nioPosix, logging],
+            dependencies: ["SSHProtocol", "CLinux", nioCore, nioPosix, logging, lifecycle],
             swiftSettings: settings),
         .target(
             name: "TrafficManager",

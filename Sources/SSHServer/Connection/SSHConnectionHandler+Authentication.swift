@@ -1,0 +1,88 @@
+import Glibc
+import Logging
+import NIOCore
+import SSHProtocol
+
+extension SSHConnectionHandler {
+    func authenticate(_ payload: ByteBuffer) throws(Disconnect) {
+        guard var machine = authentication.take() else { throw .violation("message before its time") }
+        let keys = core.configuration.authorizedKeys.current
+        let source = SourceAddress(source)
+        let now = Int64(time(nil))
+        if payload.getInteger(at: payload.readerIndex, as: UInt8.self) == MessageNumber.userauthRequest {
+            wasAuthenticationTried = true
+        }
+        let effects = try machine.receive(payload) { key, user, check in
+            keys.authorize(key: key, user: user, source: source, now: now, check: check)
+        }
+        authentication = consume machine
+        for effect in effects {
+            switch effect {
+            case .send(let payload): transport.send(payload)
+            case .failedAttempt(let reason):
+                core.counters.authenticationFailed("publickey")
+                logger.info("authentication failed", metadata: ["reason": "\(reason)"])
+            case .succeeded(let user, let key, let permissions, let comment):
+                try logIn(user: user, key: key, permissions: permissions, comment: comment, at: now)
+            }
+        }
+    }
+
+    private func logIn(
+        user: String, key: PublicKey, permissions: KeyPermissions, comment: String, at now: Int64
+    ) throws(Disconnect) {
+        guard core.counters.sessionsActive.value < UInt64(core.configuration.limits.sessions) else {
+            core.counters.connectionRefused("max-sessions")
+            throw Disconnect(
+                .tooManyConnections, "the traffic manager has \(core.configuration.limits.sessions) sessions")
+        }
+        let identity = SessionIdentity(
+            id: core.makeSessionID(), user: user, keyFingerprint: key.fingerprint, keyComment: comment,
+            clientVersion: String(transport.peerVersion.dropFirst("SSH-2.0-".count)), sourceAddress: source,
+            connectedAt: now)
+        self.identity = identity
+        self.permissions = permissions
+        authentication = nil
+        logger[metadataKey: "session"] = "\(identity.id)"
+        beginSession()
+        logger.info(
+            "session began",
+            metadata: [
+                "user": "\(user)", "key": "\(identity.keyFingerprint)", "comment": "\(comment)",
+                "client": "\(identity.clientVersion)", "cipher": "\(transport.cipherName)",
+                "kex": "\(transport.keyExchangeName)",
+            ])
+        announceHostKeys()
+        if let expires = permissions.expires, let context {
+            // What the key permits ends when the key does, also for a tunnel that is up.
+            let remaining = max(0, min(expires - now, Int64(Int32.max)))
+            expiryTimer = context.eventLoop.scheduleTask(in: .seconds(remaining)) {
+                self.disconnect(Disconnect(.byApplication, "the key has expired"))
+            }
+        }
+    }
+
+    /// Tells the client all host keys, once, so that it can learn new ones (draft-miller-sshm-hostkey-update).
+    private func announceHostKeys() {
+        var keys = ByteBuffer()
+        for key in core.configuration.hostKeys { keys.writeSSHString(key.publicKey.blob) }
+        connection.sendGlobalRequest("hostkeys-00@openssh.com", wantsReply: false, keys)
+    }
+
+    /// The proofs that the client asks for: signatures over the session by each key.
+    func proveHostKeys(_ blobs: [[UInt8]]) -> ByteBuffer? {
+        var proofs = ByteBuffer()
+        for blob in blobs {
+            guard let key = core.configuration.hostKeys.first(where: { $0.publicKey.blob == blob }),
+                let algorithm = key.signatureAlgorithms.first, provedHostKeys.insert(blob).inserted
+            else { return nil }
+            var claim = ByteBuffer()
+            claim.writeSSHString("hostkeys-prove-00@openssh.com")
+            claim.writeSSHString(transport.sessionID)
+            claim.writeSSHString(blob)
+            guard let signature = try? key.sign(claim, algorithm: algorithm) else { return nil }
+            proofs.writeSSHString(signature)
+        }
+        return proofs
+    }
+}

@@ -1,0 +1,356 @@
+import CLinux
+import Logging
+import NIOCore
+import NIOPosix
+import SSHProtocol
+
+extension SSHConnectionHandler {
+    /// Acts on a message of the connection protocol.
+    func handle(_ effect: ConnectionEffect, _ payload: ByteBuffer) throws(Disconnect) {
+        switch effect {
+        case .data(let id, let data): try receive(data, on: id)
+        case .none: break
+        case .windowOpened(let id): resume(id)
+        case .eof(let id):
+            if case .relay(let relay) = endpoint(id) { relay.peerDidEnd() }
+        case .closed(let id):
+            dropEndpoint(at: id.index, connectionLost: false)
+        case .open(let id, let request): open(id, request)
+        case .opened(let id):
+            if case .relay(let relay) = endpoint(id) { relay.open() }
+        case .openFailed(let id, let failure):
+            logger.debug("client refused a channel", metadata: ["reason": "\(failure.text)"])
+            dropEndpoint(at: id.index, connectionLost: false)
+        case .channelRequest(let id, let request, let wantsReply): handle(request, on: id, wantsReply: wantsReply)
+        case .globalRequest(let request, let wantsReply): handle(request, wantsReply: wantsReply)
+        case .globalReply, .channelReply: break
+        case .unimplemented: transport.sendUnimplemented()
+        }
+    }
+
+    // MARK: - The table
+
+    func endpoint(_ id: ChannelID) -> Endpoint {
+        id.index < endpoints.count ? endpoints[id.index] : .none
+    }
+
+    func setEndpoint(_ id: ChannelID, _ endpoint: Endpoint) {
+        while endpoints.count <= id.index { endpoints.append(.none) }
+        endpoints[id.index] = endpoint
+    }
+
+    /// The channel is gone: so is what it was joined to.
+    func dropEndpoint(at index: Int, connectionLost: Bool) {
+        guard index < endpoints.count else { return }
+        let endpoint = endpoints[index]
+        endpoints[index] = .none
+        switch endpoint {
+        case .none: return
+        case .connecting(let dialer): dialer.cancel()
+        case .relay(let relay):
+            advertisedWindows -= relay.window
+            relay.part(reset: connectionLost)
+        case .command(let command): command.part()
+        case .dial(let dial): dial.part()
+        }
+        core.counters.channelsActive.subtract(1)
+    }
+
+    private func didAdd(_ id: ChannelID, _ endpoint: Endpoint) {
+        setEndpoint(id, endpoint)
+        core.counters.channelsActive.add(1)
+        core.counters.channelsOpened.add(1)
+    }
+
+    var hasRoomForChannel: Bool { connection.channelCount < connection.limits.channels }
+
+    // MARK: - Data
+
+    private func receive(_ data: ByteBuffer, on id: ChannelID) throws(Disconnect) {
+        switch endpoint(id) {
+        case .relay(let relay): relay.deliver(data)
+        case .dial(let dial): try dial.receive(data)
+        // A command takes no input.
+        case .command, .connecting, .none: connection.consume(id, data.readableBytes)
+        }
+    }
+
+    /// Seals as much of `buffer` as the channel's window and the client's socket have room for.
+    func sendData(_ buffer: inout ByteBuffer, on id: ChannelID, code: UInt32? = nil) {
+        guard buffer.readableBytes > 0 else { return }
+        prepareOutput()
+        while buffer.readableBytes > 0, hasOutputRoom,
+            let grant = connection.grant(id, wanted: buffer.readableBytes)
+        {
+            buffer.withUnsafeReadableBytes { bytes in
+                transport.sendData(
+                    to: grant.recipient, code: code, UnsafeRawBufferPointer(rebasing: bytes[..<grant.count]))
+            }
+            buffer.moveReaderIndex(forwardBy: grant.count)
+        }
+    }
+
+    /// The peer's window on a channel has opened, or the client's socket has room.
+    private func resume(_ id: ChannelID) {
+        switch endpoint(id) {
+        case .relay(let relay): relay.resume()
+        case .command(let command): command.resume()
+        case .dial(let dial): dial.resume()
+        case .connecting, .none: break
+        }
+    }
+
+    /// Lets channels that waited for room go on, in the order they came, each with one piece at a time.
+    func resumeBlocked() {
+        var turns = blocked.count
+        while turns > 0, hasOutputRoom, let id = blocked.popFirst() {
+            turns -= 1
+            resume(id)
+        }
+    }
+
+    /// A target has taken `count` bytes: the peer may send as many anew, and more where it was held back.
+    func didDeliver(_ count: Int, on id: ChannelID) {
+        connection.consume(id, count)
+        guard case .relay(let relay) = endpoint(id) else { return }
+        relay.delivered += count
+        let size = connection.windowSize(id)
+        guard relay.delivered >= Int(size / 2), size < WindowPolicy.maximumWindow else { return }
+        let now = NIODeadline.now()
+        let elapsed = now - relay.countingSince
+        relay.delivered = 0
+        relay.countingSince = now
+        measureRoundTrip()
+        guard
+            let next = WindowPolicy.grown(size, elapsed: elapsed, roundTrip: roundTrip, advertised: advertisedWindows)
+        else { return }
+        advertisedWindows += Int(next - size)
+        relay.window = Int(next)
+        connection.resizeWindow(id, to: next)
+    }
+
+    /// Asks the kernel for the round trip, once for each half window.
+    private func measureRoundTrip() {
+        guard let provider = context?.channel as? any SocketOptionProvider else { return }
+        provider.getTCPInfo().assumeIsolated().whenSuccess { info in
+            self.roundTrip = .microseconds(Int64(info.tcpi_rtt))
+        }
+    }
+
+    /// Bytes of the peer wait for a target. Above the session's bound the channel with most of them is reset: its
+    /// target has stopped reading, and the others must not pay for it.
+    func backlogGrew(by count: Int) {
+        backlogBytes += count
+        guard backlogBytes > core.configuration.limits.memoryPerSession else { return }
+        var worst: (index: Int, relay: Relay)?
+        for index in endpoints.indices {
+            guard case .relay(let relay) = endpoints[index] else { continue }
+            if relay.backlogBytes > worst?.relay.backlogBytes ?? 0 { worst = (index, relay) }
+        }
+        guard let worst, let id = worst.relay.id else { return }
+        logger.warning("channel reset: its target does not read and the session's memory is full")
+        core.counters.channelRefused("memory")
+        connection.close(id)
+        dropEndpoint(at: worst.index, connectionLost: true)
+    }
+
+    func backlogShrank(by count: Int) { backlogBytes -= count }
+
+    // MARK: - Opening
+
+    private func open(_ id: ChannelID, _ request: ChannelOpenRequest) {
+        switch request {
+        case .session:
+            let sessions = endpoints.reduce(0) { if case .command = $1 { $0 + 1 } else { $0 } }
+            guard sessions < connection.limits.sessions else {
+                return refuse(id, OpenFailure(.resourceShortage, "too many sessions"), counted: "limit")
+            }
+            didAdd(id, .command(CommandChannel(connection: self, id: id)))
+            connection.confirm(id)
+        case .dial:
+            didAdd(id, .dial(DialChannel(connection: self, id: id)))
+            connection.confirm(id)
+        case .directTCPIP, .directStreamLocal:
+            dial(
+                request, channel: id,
+                began: { dialer in self.setEndpoint(id, .connecting(dialer)) },
+                completion: { result in
+                    switch result {
+                    case .success(let relay): self.join(relay, to: id)
+                    case .failure(let failure):
+                        self.setEndpoint(id, .none)
+                        self.connection.refuse(id, failure)
+                        self.scheduleFlush()
+                    }
+                })
+        case .forwardedTCPIP, .forwardedStreamLocal:
+            refuse(id, OpenFailure(.administrativelyProhibited, "only a server forwards"), counted: "prohibited")
+        }
+    }
+
+    private func refuse(_ id: ChannelID, _ failure: OpenFailure, counted reason: String) {
+        core.counters.channelRefused(reason)
+        connection.refuse(id, failure)
+    }
+
+    private func join(_ relay: Relay, to id: ChannelID) {
+        guard phase == .open else { return relay.part(reset: true) }
+        relay.id = id
+        didAdd(id, .relay(relay))
+        let preferred = core.configuration.limits.connection.initialWindow
+        let window = WindowPolicy.initialWindow(preferred, advertised: advertisedWindows)
+        connection.confirm(id, window: window)
+        relay.window = Int(window)
+        advertisedWindows += relay.window
+        relay.open()
+        scheduleFlush()
+    }
+
+    /// Opens a channel to the client for `relay`, whose socket is connected.
+    func openChannel(_ type: String, _ content: ByteBuffer, for relay: Relay) {
+        let preferred = core.configuration.limits.connection.initialWindow
+        let window = WindowPolicy.initialWindow(preferred, advertised: advertisedWindows)
+        guard let id = connection.open(type: type, window: window, content) else { return relay.part(reset: true) }
+        relay.window = Int(window)
+        advertisedWindows += relay.window
+        relay.id = id
+        didAdd(id, .relay(relay))
+        scheduleFlush()
+    }
+
+    /// Connects what a channel asks for: checks the key's options, asks the delegate where it leads, dials.
+    ///
+    /// - Parameters:
+    ///   - began: told what can be cancelled.
+    ///   - completion: called once, on the connection's loop, unless the dial is cancelled.
+    func dial(
+        _ request: ChannelOpenRequest, channel: ChannelID? = nil, began: @escaping (Dialer) -> Void,
+        completion: @escaping (Result<Relay, OpenFailure>) -> Void
+    ) {
+        guard let context, let identity, let permissions else { return }
+        let eventLoop = context.eventLoop
+        let destination: EventLoopFuture<Destination>
+        let name: String
+        switch request {
+        case .directTCPIP(let host, let port, _, _):
+            name = "\(host):\(port)"
+            if let failure = permissions.permitsOpen(host: host, port: port) {
+                return refuse(name, failure, counted: "permitopen", completion)
+            }
+            destination = core.delegate.destination(host: host, port: port, for: identity, on: eventLoop)
+        case .directStreamLocal(let path):
+            name = path
+            if let failure = permissions.permitsStreamLocal() {
+                return refuse(name, failure, counted: "permitopen", completion)
+            }
+            destination = core.delegate.destination(socketPath: path, for: identity, on: eventLoop)
+        default: return
+        }
+        destination.hop(to: eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .failure(let error):
+                self.refuse(name, OpenFailure(.connectFailed, "\(error)"), counted: "connect-failed", completion)
+            case .success(.refused(let failure)):
+                let isProhibited = failure.reason == .administrativelyProhibited
+                self.refuse(name, failure, counted: isProhibited ? "prohibited" : "connect-failed", completion)
+            case .success(.service(let serve)):
+                self.connectPair(serve, on: eventLoop, completion)
+            case .success(.addresses(let addresses)):
+                guard self.phase == .open else { return }
+                began(
+                    Dialer.dial(
+                        addresses, timeout: self.core.configuration.limits.connectTimeout, on: eventLoop,
+                        makeRelay: { Relay(connection: self, id: channel) },
+                        completion: { result in
+                            if case .failure(let failure) = result {
+                                return self.refuse(name, failure, counted: "connect-failed", completion)
+                            }
+                            completion(result)
+                        }))
+            }
+        }
+    }
+
+    private func refuse(
+        _ name: String, _ failure: OpenFailure, counted reason: String,
+        _ completion: (Result<Relay, OpenFailure>) -> Void
+    ) {
+        core.counters.channelRefused(reason)
+        logger.debug(
+            "open refused", metadata: ["destination": "\(name.debugDescription)", "reason": "\(failure.text)"])
+        completion(.failure(failure))
+    }
+
+    /// Joins a channel to a service of this process by a pair of sockets.
+    private func connectPair(
+        _ serve: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>, on eventLoop: any EventLoop,
+        _ completion: @escaping (Result<Relay, OpenFailure>) -> Void
+    ) {
+        guard let (ours, theirs) = SocketPair.make() else {
+            return completion(.failure(OpenFailure(.resourceShortage, "no more files can be opened")))
+        }
+        let relay = Relay(connection: self, id: nil)
+        let bound = NIOLoopBound(relay, eventLoop: eventLoop)
+        let served = ClientBootstrap(group: eventLoop)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .withConnectedSocket(theirs)
+            .flatMap { channel in
+                serve(channel).flatMapError { error in
+                    channel.close(promise: nil)
+                    return eventLoop.makeFailedFuture(error)
+                }
+            }
+        let joined = Dialer.bootstrap(on: eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+            }
+            .withConnectedSocket(ours)
+        joined.and(served).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success: completion(.success(relay))
+            case .failure(let error):
+                relay.part(reset: false)
+                completion(.failure(OpenFailure(.connectFailed, "\(error)")))
+            }
+        }
+    }
+
+    // MARK: - Requests on a channel
+
+    private func handle(_ request: ChannelRequest, on id: ChannelID, wantsReply: Bool) {
+        guard case .command(let command) = endpoint(id), let identity, let context else {
+            // PuTTY asks on forwarding channels, too, and counts on an answer.
+            if wantsReply { connection.answerChannelRequest(id, succeeded: false) }
+            return
+        }
+        func answer(_ succeeded: Bool) {
+            if wantsReply { connection.answerChannelRequest(id, succeeded: succeeded) }
+        }
+        switch request {
+        case .exec(let line):
+            guard !command.isStarted else { return answer(false) }
+            answer(true)
+            // A forced command replaces what the client asks for (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+            command.start(permissions?.forcedCommand ?? line, for: identity, on: context.eventLoop)
+        case .shell:
+            guard !command.isStarted else { return answer(false) }
+            answer(true)
+            if let forced = permissions?.forcedCommand {
+                command.start(forced, for: identity, on: context.eventLoop)
+            } else {
+                command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
+            }
+        case .subsystem:
+            // Refused and ended at once: a client that waits for the subsystem's first words would wait for ever.
+            answer(false)
+            if !command.isStarted {
+                command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
+            }
+        case .pseudoTerminal:
+            // Not granted; a shell that follows gets its text all the same.
+            answer(false)
+        case .harmless: answer(true)
+        case .exitStatus, .unknown: answer(false)
+        }
+    }
+}

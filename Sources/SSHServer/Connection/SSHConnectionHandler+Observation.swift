@@ -1,0 +1,32 @@
+import NIOCore
+import SSHProtocol
+
+/// What other threads may ask of a connection.
+extension SSHConnectionHandler {
+    private var eventLoop: (any EventLoop)? { context?.eventLoop }
+
+    /// What the session is doing; `nil` when nobody is logged in.
+    func snapshot() async -> SessionSnapshot? {
+        guard let promise = closedPromise else { return nil }
+        return try? await promise.futureResult.eventLoop.submit { [self] in
+            guard let identity else { return nil }
+            return SessionSnapshot(
+                identity: identity, channels: connection.channelCount, listeners: forwards.map(\.name),
+                bytesReceived: bytesReceived, bytesSent: bytesSent, rekeys: max(0, transport.keyExchanges - 1),
+                cipher: transport.cipherName, keyExchange: transport.keyExchangeName)
+        }.get()
+    }
+
+    /// Tells the client that the server goes (RFC 4253 §11.1).
+    func shutDown() {
+        closedPromise?.futureResult.eventLoop.execute { [self] in
+            flush()
+            disconnect(Disconnect(.byApplication, "the traffic manager is shutting down"))
+        }
+    }
+
+    /// Returns when the connection is closed.
+    func closed() async {
+        try? await closedPromise?.futureResult.get()
+    }
+}

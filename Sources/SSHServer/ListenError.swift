@@ -1,0 +1,11 @@
+package import NIOCore
+
+/// An address could not be listened on.
+package struct ListenError: Error, CustomStringConvertible {
+    package let address: SocketAddress
+    package let error: any Error
+
+    package var description: String {
+        "cannot listen on \(address.text): \(SystemErrorText.text(of: error))"
+    }
+}

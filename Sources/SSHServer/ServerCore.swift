@@ -1,0 +1,56 @@
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import SSHProtocol
+import Synchronization
+
+/// What the connections of one server share.
+final class ServerCore: Sendable {
+    let configuration: SSHServerConfiguration
+    let delegate: any SSHServerDelegate
+    let logger: Logger
+    let counters = ServerCounters()
+    /// Connections that are not logged in, for MaxStartups.
+    let startups = Counter()
+    private let nextSessionID = Atomic<UInt64>(1)
+    private let penalties: NIOLockedValueBox<PenaltyTable>
+    private let handlers = NIOLockedValueBox<[ObjectIdentifier: SSHConnectionHandler]>([:])
+    private let isShuttingDown = Atomic<Bool>(false)
+
+    init(configuration: SSHServerConfiguration, delegate: any SSHServerDelegate, logger: Logger) {
+        self.configuration = configuration
+        self.delegate = delegate
+        self.logger = logger
+        penalties = NIOLockedValueBox(PenaltyTable(policy: configuration.limits.penalties))
+    }
+
+    /// Why a connection from `source` is not even begun; `nil` when it may be.
+    func refusal(of source: String) -> String? {
+        if isShuttingDown.load(ordering: .relaxed) { return "shutdown" }
+        if penalties.withLockedValue({ $0.refuses(source, now: .now()) }) { return "penalty" }
+        let waiting = Int(startups.value)
+        if configuration.limits.maxStartups.drops(waiting: waiting, draw: Int.random(in: 0..<100)) {
+            return "max-startups"
+        }
+        return nil
+    }
+
+    func punish(_ source: String, for offence: PenaltyPolicy.Offence) {
+        penalties.withLockedValue { $0.punish(source, for: offence, now: .now()) }
+    }
+
+    func makeSessionID() -> UInt64 { nextSessionID.wrappingAdd(1, ordering: .relaxed).oldValue }
+
+    func add(_ handler: SSHConnectionHandler) {
+        handlers.withLockedValue { $0[ObjectIdentifier(handler)] = handler }
+    }
+
+    func remove(_ handler: SSHConnectionHandler) {
+        handlers.withLockedValue { $0[ObjectIdentifier(handler)] = nil }
+    }
+
+    var connections: [SSHConnectionHandler] { handlers.withLockedValue { Array($0.values) } }
+
+    /// From now on no connection is begun.
+    func beginShutdown() { isShuttingDown.store(true, ordering: .relaxed) }
+}
