@@ -1,5 +1,6 @@
 """Two network namespaces, workstation and cluster, joined by a wire with a delay."""
 
+import os
 import subprocess
 
 from processes import Failure
@@ -14,6 +15,8 @@ class DelayedNetwork:
 
     def __init__(self, bench, round_trip, loss=0):
         """`round_trip` in milliseconds, `loss` as a part of all packets."""
+        if os.geteuid() != 0:
+            raise Failure("needs root, to make two network namespaces")
         self.processes = bench.processes
         self.held = [
             bench.processes.start(["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"],
