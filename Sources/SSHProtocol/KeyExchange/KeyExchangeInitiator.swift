@@ -12,8 +12,8 @@ package struct KeyExchangeInitiator: Sendable {
         publicValue = try key.publicValue()
     }
 
-    /// - Parameter reply: the server's value from message 31, without its length.
-    /// - Throws: `Disconnect(.keyExchangeFailed)` for a value that the method does not allow.
+    /// K from the server's value in message 31, given without its length. A value that the method does not allow is
+    /// `Disconnect(.keyExchangeFailed)`.
     package func sharedSecret(reply: [UInt8]) throws(Disconnect) -> SharedSecret {
         try key.sharedSecret(with: reply)
     }

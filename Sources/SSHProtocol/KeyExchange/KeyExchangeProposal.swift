@@ -20,10 +20,8 @@ package struct KeyExchangeProposal: Hashable, Sendable {
     /// The longest name-list we read, in bytes: several times what any client sends (under 1 KiB), little to hold.
     package static let maximumListLength = 8 * 1024
 
-    /// What we propose.
-    /// - Parameters:
-    ///   - cookie: 16 random bytes.
-    ///   - isInitial: whether this is the connection's first; only then are strict KEX and EXT_INFO offered.
+    /// What we propose. `isInitial`: whether this is the connection's first; only then are strict KEX and EXT_INFO
+    /// offered.
     package init(role: Role, cookie: [UInt8], hostKey: [String], isInitial: Bool) {
         self.cookie = cookie
         keyExchange = KeyExchangeAlgorithm.preferred.map(\.rawValue)

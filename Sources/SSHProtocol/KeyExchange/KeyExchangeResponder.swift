@@ -1,9 +1,10 @@
 /// The server's half of one key exchange.
 package enum KeyExchangeResponder {
-    /// - Parameter initiatorValue: the client's value from message 30, without its length: the bytes of a `string`, or
-    ///   the magnitude of an `mpint`.
-    /// - Returns: what message 31 carries, in the same form, and K.
-    /// - Throws: `Disconnect(.keyExchangeFailed)` for a value that the method does not allow.
+    /// What message 31 carries, and K.
+    ///
+    /// `initiatorValue` is the client's value from message 30 without its length: the bytes of a `string`, or the
+    /// magnitude of an `mpint`; the answer has the same form. A value that the method does not allow is
+    /// `Disconnect(.keyExchangeFailed)`.
     package static func respond(
         _ algorithm: KeyExchangeAlgorithm, to initiatorValue: [UInt8]
     ) throws(Disconnect) -> (publicValue: [UInt8], secret: SharedSecret) {

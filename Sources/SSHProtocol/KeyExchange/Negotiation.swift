@@ -13,10 +13,8 @@ package struct Negotiation: Hashable, Sendable {
     package let strict: Bool
     package let peerWantsExtInfo: Bool
 
-    /// - Parameters:
-    ///   - role: which side `ours` is.
-    ///   - isInitial: whether this is the connection's first key exchange.
-    /// - Throws: `Disconnect(.keyExchangeFailed)` naming the first list without a common name.
+    /// `role` is which side `ours` is; `isInitial`, whether this is the connection's first key exchange. Two lists
+    /// without a common name are `Disconnect(.keyExchangeFailed)`, which names them.
     package init(
         role: Role, ours: KeyExchangeProposal, theirs: KeyExchangeProposal, isInitial: Bool
     ) throws(Disconnect) {

@@ -67,14 +67,14 @@ struct CipherContext: ~Copyable {
     func finish(tag: UnsafeMutableRawPointer) -> Bool {
         var written: Int32 = 0
         return EVP_CipherFinal_ex(raw, tag.assumingMemoryBound(to: UInt8.self), &written) == 1
-            && EVP_CIPHER_CTX_ctrl(raw, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1
+            && CLibcrypto_getTag(raw, tag) == 1
     }
 
     /// Ends a GCM packet being opened: whether its 16-byte tag is right. libcrypto compares in constant time.
     func verify(tag: UnsafeRawPointer) -> Bool {
         var written: Int32 = 0
         var none: UInt8 = 0
-        return EVP_CIPHER_CTX_ctrl(raw, EVP_CTRL_AEAD_SET_TAG, 16, UnsafeMutableRawPointer(mutating: tag)) == 1
+        return CLibcrypto_setTag(raw, tag) == 1
             && EVP_CipherFinal_ex(raw, &none, &written) == 1
     }
 
