@@ -123,7 +123,7 @@ extension TransportMachine {
         case MessageNumber.disconnect:
             return .peerDisconnected(Self.parseDisconnect(payload))
         case MessageNumber.ignore, MessageNumber.debug, MessageNumber.unimplemented:
-            guard !sessionID.isEmpty || !isStrict else {
+            guard keyExchanges > 0 || !isStrict else {
                 throw .violation("message \(number) during strict key exchange")
             }
             return nil
@@ -140,7 +140,7 @@ extension TransportMachine {
             try receiveExtensions(payload)
             return nil
         default:
-            guard !sessionID.isEmpty || !isStrict else {
+            guard keyExchanges > 0 || !isStrict else {
                 throw .violation("message \(number) during strict key exchange")
             }
             sendUnimplemented()
@@ -151,7 +151,7 @@ extension TransportMachine {
     /// Answers only a peer that is logged in and not exchanging keys, so that pings cannot pile up answers that may
     /// not be sent (CVE-2025-26466).
     private mutating func receivePing(_ payload: ByteBuffer) throws(Disconnect) -> Event? {
-        guard !sessionID.isEmpty || !isStrict else { throw .violation("PING during strict key exchange") }
+        guard keyExchanges > 0 || !isStrict else { throw .violation("PING during strict key exchange") }
         guard isAuthenticated, !blocksOutput, !peerIsKeying else { return nil }
         var payload = payload
         payload.moveReaderIndex(forwardBy: 1)
