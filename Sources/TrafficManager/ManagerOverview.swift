@@ -60,17 +60,16 @@ package final class ManagerOverview: Sendable {
         state.withLock { $0.server }?.statistics() ?? ServerStatistics()
     }
 
-    /// Empty when the manager can take sessions and knows the cluster.
-    package func problems() -> [String] {
-        var problems: [String] = []
+    /// Empty when the manager can take sessions; otherwise one line for each reason.
+    package func unreadiness() -> [String] {
         let (isServing, isShuttingDown) = state.withLock { ($0.server != nil, $0.isShuttingDown) }
-        if isShuttingDown {
-            problems.append("shutting down")
-        } else if !isServing {
-            problems.append("the SSH server is not listening yet")
-        }
-        if let problem = directoryProblem() { problems.append(problem) }
-        return problems
+        if isShuttingDown { return ["shutting down"] }
+        return isServing ? [] : ["the SSH server is not listening yet"]
+    }
+
+    /// Also what is wrong without keeping sessions away: services that are known to be old are better than none.
+    package func problems() -> [String] {
+        unreadiness() + (directoryProblem().map { [$0] } ?? [])
     }
 
     package func status() -> ManagerStatus {

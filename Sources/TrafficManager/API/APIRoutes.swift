@@ -12,7 +12,7 @@ struct APIRoutes: Sendable {
         all = [
             APIRoute(path: "/healthz", audience: .everyone) { _ in APIAnswer.text("ok\n") },
             APIRoute(path: "/readyz", audience: .everyone) { _ in
-                let problems = overview.problems()
+                let problems = overview.unreadiness()
                 return problems.isEmpty
                     ? APIAnswer.text("ok\n")
                     : APIAnswer.text(problems.joined(separator: "\n") + "\n", status: .serviceUnavailable)

@@ -1,0 +1,115 @@
+package import NIOCore
+import NIOPosix
+package import SSHProtocol
+package import SSHServer
+
+/// Decides where the channels and forwards of sessions lead: to the cluster, and beyond it only as the flags say.
+package struct ManagerDelegate: SSHServerDelegate {
+    /// Takes over one end of a channel that leads into the manager itself.
+    package typealias ServiceHandler = @Sendable (any Channel, SessionIdentity) -> EventLoopFuture<Void>
+
+    package struct Configuration: Sendable {
+        /// Where names without a namespace are looked for.
+        package var namespace = "default"
+        package var egress = EgressPolicy()
+        package var listeners = ListenerPolicy()
+        package var streamLocal = StreamLocalPolicy()
+
+        package init() {}
+    }
+
+    let configuration: Configuration
+    let directory: Directory
+    let resolver: SystemResolver
+    let commands: ManagerCommands
+    private let services: [ReservedName: ServiceHandler]
+
+    package init(
+        configuration: Configuration, directory: Directory, resolver: SystemResolver, commands: ManagerCommands,
+        services: [ReservedName: ServiceHandler]
+    ) {
+        self.configuration = configuration
+        self.directory = directory
+        self.resolver = resolver
+        self.commands = commands
+        self.services = services
+    }
+
+    package func destination(
+        host: String, port: UInt16, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination> {
+        if let name = ReservedName(host: host) {
+            return eventLoop.makeSucceededFuture(service(name, port: port, for: session))
+        }
+        return destination(host: host, port: port, on: eventLoop)
+    }
+
+    package func destination(
+        socketPath: String, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination> {
+        // Following links asks the file system, which may take its time.
+        let policy = configuration.streamLocal
+        return NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+            switch policy.address(of: socketPath, for: .connect) {
+            case .success(let address): .addresses([address])
+            case .failure(let failure): .refused(failure)
+            }
+        }
+    }
+
+    package func listener(
+        bindAddress: String, port: UInt16, for session: SessionIdentity
+    ) -> Result<ListenerPlace, OpenFailure> {
+        let request = ListenerPolicy.request(bindAddress)
+        if case .name(let name) = request { return .failure(refusal(ofListenerOn: name)) }
+        if port != 0, port < 1024, !configuration.listeners.allowsPrivilegedPorts {
+            return .failure(
+                OpenFailure(
+                    .administrativelyProhibited,
+                    "port \(port) is privileged (the manager runs without --allow-privileged-ports)"))
+        }
+        do {
+            return .success(
+                ListenerPlace(addresses: try configuration.listeners.addresses(for: request, port: port)))
+        } catch {
+            return .failure(OpenFailure(.connectFailed, "\(bindAddress.shortened) is not an address to listen on"))
+        }
+    }
+
+    package func listener(socketPath: String, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure> {
+        configuration.streamLocal.address(of: socketPath, for: .listen).map { ListenerPlace(addresses: [$0]) }
+    }
+
+    package func run(
+        command: String, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<CommandResult> {
+        let commands = commands
+        return eventLoop.makeFutureWithTask { await commands.run(command, for: session) }
+    }
+
+    private func service(_ name: ReservedName, port: UInt16, for session: SessionIdentity) -> Destination {
+        guard port == name.port else {
+            return .refused(
+                OpenFailure(
+                    .administrativelyProhibited,
+                    "\(name.rawValue) has no port \(port); it is \(name.rawValue):\(name.port)")
+            )
+        }
+        guard let handler = services[name] else {
+            return .refused(OpenFailure(.connectFailed, "\(name.rawValue) is not served here"))
+        }
+        return .service { channel in handler(channel, session) }
+    }
+
+    /// A bind address that is a name asks for the traffic of that workload.
+    private func refusal(ofListenerOn name: String) -> OpenFailure {
+        // `deployment/hello.default`: the kind says which workload of that name, and comes with the intercepts.
+        let workload = name.split(separator: "/", omittingEmptySubsequences: false).last.map(String.init) ?? name
+        if directory.snapshot.contains(host: workload, namespace: configuration.namespace) {
+            return OpenFailure(.administrativelyProhibited, "\(name.shortened): intercepts are not available yet")
+        }
+        return OpenFailure(
+            .administrativelyProhibited,
+            "\(name.shortened) is neither an address of the manager nor a workload of the cluster")
+    }
+}

@@ -1,0 +1,18 @@
+/// Names that exist only inside SSH and lead into the manager itself.
+package enum ReservedName: String, CaseIterable, Sendable {
+    case api = "api.telepresence"
+    case dns = "dns.telepresence"
+
+    package var port: UInt16 {
+        switch self {
+        case .api: 8081
+        case .dns: 53
+        }
+    }
+
+    /// Case and the dot of a full name do not matter (RFC 4343).
+    package init?(host: String) {
+        let name = host.lowercased()
+        self.init(rawValue: name.hasSuffix(".") ? String(name.dropLast()) : name)
+    }
+}

@@ -1,0 +1,18 @@
+extension String {
+    /// As it may be shown again: without control characters, which a terminal would obey, and not at any length.
+    package var shortened: String {
+        let limit = 100
+        var shown = ""
+        for (index, scalar) in unicodeScalars.enumerated() {
+            guard index < limit else { return shown + "…" }
+            switch scalar.properties.generalCategory {
+            // Format characters turn the direction of what follows.
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+                shown += "?"
+            default:
+                shown.unicodeScalars.append(scalar)
+            }
+        }
+        return shown
+    }
+}
