@@ -52,6 +52,13 @@ require_swift() {
         fail "Swift $version is too old: please install Swift $wanted or later (https://www.swift.org/install/linux)"
 }
 
+# Where and how everything that is tested is built. STRICT=1 makes warnings errors; as that compiles everything anew,
+# a build that is used otherwise too is better kept apart by SCRATCH_PATH.
+scratch=${SCRATCH_PATH:-$root/.build}
+# shellcheck disable=SC2034
+test_flags=(--scratch-path "$scratch" --explicit-target-dependency-import-check error)
+[ "${STRICT-}" != 1 ] || test_flags+=(-Xswiftc -warnings-as-errors)
+
 # build ARG…: `swift build`. On a terminal with its own progress; in a pipe only what went wrong.
 build() {
     local started=$SECONDS log
