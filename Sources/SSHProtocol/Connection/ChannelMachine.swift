@@ -29,6 +29,8 @@ struct ChannelMachine {
     var windowSize: UInt32 = 0
     /// Bytes that were consumed and not given back yet.
     var consumed: UInt32 = 0
+    /// Bytes that the peer has sent beyond its window since it last kept to it.
+    var overrun = 0
     var eofReceived = false
     var eofSent = false
     var closeReceived = false
@@ -42,12 +44,16 @@ struct ChannelMachine {
         self.opening = opening
     }
 
-    /// Takes `count` bytes of the peer off its window. A peer may go over by a tenth, as OpenSSH lets it.
+    /// Takes `count` bytes of the peer off its window. A peer may go over by a tenth in all, as OpenSSH lets it.
     mutating func receive(_ count: Int) throws(Disconnect) {
-        guard count <= Int(receiveWindow) + Int(windowSize / 10) else {
-            throw .violation("channel data exceeds the window")
+        guard count > Int(receiveWindow) else {
+            receiveWindow -= UInt32(count)
+            if count > 0 { overrun = 0 }
+            return
         }
-        receiveWindow -= min(receiveWindow, UInt32(count))
+        overrun += count - Int(receiveWindow)
+        receiveWindow = 0
+        guard overrun <= Int(windowSize / 10) else { throw .violation("channel data exceeds the window") }
     }
 
     /// Gives back `count` bytes; returns what to announce to the peer now, or `nil` while that is not worth a message.

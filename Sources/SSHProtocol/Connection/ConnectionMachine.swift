@@ -44,6 +44,7 @@ package struct ConnectionMachine: ~Copyable {
         case MessageNumber.channelOpenFailure: return try receiveOpenFailure(&payload)
         case MessageNumber.channelEOF:
             let id = try existing(payload.readInteger(), "EOF")
+            guard channels[id.index]?.opening == .done else { throw .violation("EOF on a channel that is not open") }
             return update(id) { channel in
                 defer { channel.eofReceived = true }
                 return channel.isOpen && !channel.eofReceived ? .eof(id) : .none

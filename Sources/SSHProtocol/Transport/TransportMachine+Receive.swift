@@ -136,7 +136,9 @@ extension TransportMachine {
             try receiveExchangeMessage(payload, number: number)
             return nil
         case MessageNumber.extInfo:
-            guard mayExtend else { throw .violation("EXT_INFO is not allowed here") }
+            // A server may send a second one before USERAUTH_SUCCESS (RFC 8308 §2.4).
+            guard mayExtend || configuration.role == .client && keyExchanges > 0 && !isAuthenticated && !peerIsKeying
+            else { throw .violation("EXT_INFO is not allowed here") }
             try receiveExtensions(payload)
             return nil
         default:
@@ -171,6 +173,8 @@ extension TransportMachine {
         guard let count: UInt32 = payload.readInteger(), count <= maximumExtensions else {
             throw .violation("malformed EXT_INFO")
         }
+        // The newest replaces what came before (RFC 8308 §2.4).
+        peerExtensions = [:]
         for _ in 0..<count {
             guard let name = payload.readSSHText(), let value = payload.readSSHBytes() else {
                 throw .violation("malformed EXT_INFO")

@@ -5,7 +5,7 @@ extension TransportMachine {
     package mutating func send(_ payload: ByteBuffer) {
         let number = payload.getInteger(at: payload.readerIndex, as: UInt8.self) ?? 0
         if blocksOutput, !Self.isAllowedDuringExchange(number) {
-            queuedBytes += payload.readableBytes
+            queuedBytes += payload.readableBytes + Self.queuedOverhead
             guard queuedBytes <= Self.maximumQueuedBytes else {
                 failure = Disconnect(.byApplication, "too many answers wait for the end of a key exchange")
                 return
@@ -89,7 +89,7 @@ extension TransportMachine {
     /// Sends what waited for the end of a key exchange.
     mutating func sendQueued() {
         while !blocksOutput, let payload = queued.popFirst() {
-            queuedBytes -= payload.readableBytes
+            queuedBytes -= payload.readableBytes + Self.queuedOverhead
             payload.withUnsafeReadableBytes { seal(prefix: $0, body: UnsafeRawBufferPointer(start: nil, count: 0)) }
         }
     }

@@ -39,6 +39,8 @@ package struct TransportMachine: ~Copyable {
     /// Messages that wait for the end of a key exchange. They are answers and window adjusts, no data; a peer that
     /// makes us queue more asks without reading.
     static let maximumQueuedBytes = 4 << 20
+    /// What a queued message costs on top of its bytes, which are often a handful.
+    static let queuedOverhead = 128
     /// A peer that is not logged in has no use for more packets than this: identification to success takes about 12,
     /// with all of MaxAuthTries about 40.
     static let maximumPacketsBeforeAuthentication = 512
