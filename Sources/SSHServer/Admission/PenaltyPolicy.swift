@@ -10,7 +10,6 @@ package struct PenaltyPolicy: Sendable {
         /// Gone without an attempt to log in.
         case noauth
         case graceExceeded = "grace-exceeded"
-        case refuseConnection = "refuseconnection"
     }
 
     package var isEnabled = true
@@ -18,10 +17,9 @@ package struct PenaltyPolicy: Sendable {
     package var authfail: TimeAmount = .seconds(5)
     package var noauth: TimeAmount = .seconds(1)
     package var graceExceeded: TimeAmount = .seconds(10)
-    package var refuseConnection: TimeAmount = .seconds(10)
     /// A source's penalty grows no further.
     package var maximum: TimeAmount = .minutes(10)
-    /// A smaller penalty is remembered and not enforced.
+    /// A smaller penalty is remembered and not enforced; one that has grown beyond is, to its end.
     package var minimum: TimeAmount = .seconds(15)
     /// Sources remembered for each address family; above it new ones go free, so that a flood of forged sources
     /// cannot lock out anybody else (sshd's `overflow:permissive`).
@@ -35,7 +33,6 @@ package struct PenaltyPolicy: Sendable {
         case .authfail: authfail
         case .noauth: noauth
         case .graceExceeded: graceExceeded
-        case .refuseConnection: refuseConnection
         }
     }
 }

@@ -31,11 +31,13 @@ final class Dialer: @unchecked Sendable {
         self.completion = completion
     }
 
-    /// Begins. `makeRelay` is called for each attempt, for the handler of its socket.
+    /// Begins. `makeRelay` is called for each attempt, for the handler of its socket; `began`, before there can be a
+    /// result: a unix socket is connected at once.
     static func dial(
         _ addresses: [SocketAddress], timeout: TimeAmount, on eventLoop: any EventLoop,
-        makeRelay: @escaping () -> Relay, completion: @escaping (Result<Relay, OpenFailure>) -> Void
-    ) -> Dialer {
+        makeRelay: @escaping () -> Relay, began: (Dialer) -> Void,
+        completion: @escaping (Result<Relay, OpenFailure>) -> Void
+    ) {
         let dialer = Dialer(
             eventLoop: eventLoop, timeout: timeout, addresses: addresses, makeRelay: makeRelay, completion: completion)
         if addresses.count > 1 {
@@ -43,8 +45,8 @@ final class Dialer: @unchecked Sendable {
                 dialer.finish(.failure(OpenFailure(.connectFailed, "Connection timed out")))
             }
         }
-        dialer.attempt()
-        return dialer
+        began(dialer)
+        if addresses.isEmpty { dialer.finishFailed() } else { dialer.attempt() }
     }
 
     /// A bootstrap for sockets that a `Relay` serves.
@@ -72,8 +74,9 @@ final class Dialer: @unchecked Sendable {
         if address.protocol != .unix { bootstrap = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1) }
         bootstrap.connect(to: address).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel):
-                guard !self.isDone else { return channel.close(promise: nil) }
+            case .success:
+                // Another attempt was first. Its channel is not this relay's to close.
+                guard !self.isDone else { return relay.part(reset: true) }
                 self.finish(.success(relay))
             case .failure(let error):
                 self.attempts -= 1

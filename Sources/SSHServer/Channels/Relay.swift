@@ -66,7 +66,11 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
 
     /// Takes channel data.
     func deliver(_ data: ByteBuffer) {
-        guard let context, !isOutputClosed else { return }
+        guard let context, !isOutputClosed else {
+            // The target takes no more. The peer must not wait for it.
+            if let id { connection?.connection.consume(id, data.readableBytes) }
+            return
+        }
         touch()
         if !isTargetWritable {
             backlog.writeImmutableBuffer(data)
@@ -152,7 +156,8 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     /// The channel is confirmed.
     func open() {
         isOpen = true
-        read()
+        // A target that ended was read to its end before.
+        resume()
     }
 
     private func read() {
@@ -163,13 +168,13 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
-        guard let connection, let id else { return }
-        if parked.readableBytes > 0 {
+        guard let connection else { return }
+        guard let id, isOpen, parked.readableBytes == 0 else {
             parked.writeBuffer(&buffer)
-        } else {
-            connection.sendData(&buffer, on: id)
-            parked = buffer
+            return
         }
+        connection.sendData(&buffer, on: id)
+        parked = buffer
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

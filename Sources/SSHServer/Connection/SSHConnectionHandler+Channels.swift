@@ -46,7 +46,7 @@ extension SSHConnectionHandler {
         endpoints[index] = .none
         switch endpoint {
         case .none: return
-        case .connecting(let dialer): dialer.cancel()
+        case .connecting(let dialer): return dialer.cancel()
         case .relay(let relay):
             advertisedWindows -= relay.window
             relay.part(reset: connectionLost)
@@ -78,6 +78,8 @@ extension SSHConnectionHandler {
     /// Seals as much of `buffer` as the channel's window and the client's socket have room for.
     func sendData(_ buffer: inout ByteBuffer, on id: ChannelID, code: UInt32? = nil) {
         guard buffer.readableBytes > 0 else { return }
+        // What the channel was told before, its confirmation first of all, goes ahead of its data.
+        drainOutbox()
         prepareOutput()
         while buffer.readableBytes > 0, hasOutputRoom,
             let grant = connection.grant(id, wanted: buffer.readableBytes)
@@ -257,16 +259,15 @@ extension SSHConnectionHandler {
                 self.connectPair(serve, on: eventLoop, completion)
             case .success(.addresses(let addresses)):
                 guard self.phase == .open else { return }
-                began(
-                    Dialer.dial(
-                        addresses, timeout: self.core.configuration.limits.connectTimeout, on: eventLoop,
-                        makeRelay: { Relay(connection: self, id: channel) },
-                        completion: { result in
-                            if case .failure(let failure) = result {
-                                return self.refuse(name, failure, counted: "connect-failed", completion)
-                            }
-                            completion(result)
-                        }))
+                Dialer.dial(
+                    addresses, timeout: self.core.configuration.limits.connectTimeout, on: eventLoop,
+                    makeRelay: { Relay(connection: self, id: channel) }, began: began,
+                    completion: { result in
+                        if case .failure(let failure) = result {
+                            return self.refuse(name, failure, counted: "connect-failed", completion)
+                        }
+                        completion(result)
+                    })
             }
         }
     }

@@ -21,6 +21,7 @@ extension SSHConnectionHandler {
     func shutDown() {
         closedPromise?.futureResult.eventLoop.execute { [self] in
             flush()
+            isPunished = true
             disconnect(Disconnect(.byApplication, "the traffic manager is shutting down"))
         }
     }

@@ -79,6 +79,8 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     var closedPromise: EventLoopPromise<Void>?
     var countsAsStartup = false
     var wasAuthenticationTried = false
+    /// Set also when it is not the client that ends the connection.
+    var isPunished = false
 
     init(core: ServerCore) {
         self.core = core
@@ -109,7 +111,6 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         core.counters.connectionsAccepted.add(1)
         if let refusal = core.refusal(of: source) {
             core.counters.connectionRefused(refusal)
-            core.punish(source, for: .refuseConnection)
             logger.debug("connection refused", metadata: ["reason": "\(refusal)"])
             phase = .closed
             context.close(promise: nil)
@@ -117,8 +118,8 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         }
         countsAsStartup = true
         core.startups.add(1)
-        core.add(self)
         closedPromise = context.eventLoop.makePromise()
+        core.add(self)
         acceptedAt = .now()
         prepareOutput()
         transport.start(now: acceptedAt)
@@ -140,15 +141,22 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
 
     private func graceEnded() {
         guard phase == .keyExchange || phase == .authentication else { return }
-        core.punish(source, for: .graceExceeded)
+        punish(.graceExceeded)
         core.counters.authenticationFailed("grace-exceeded")
         disconnect(Disconnect(.byApplication, "LoginGraceTime exceeded"))
+    }
+
+    /// Remembers what a client that is not logged in did, once.
+    private func punish(_ offence: PenaltyPolicy.Offence) {
+        guard !isPunished else { return }
+        isPunished = true
+        core.punish(source, for: offence)
     }
 
     private func tearDown() {
         guard phase != .closed || countsAsStartup else { return }
         let wasOpen = identity != nil
-        if !wasOpen, !wasAuthenticationTried, phase != .closing { core.punish(source, for: .noauth) }
+        if !wasOpen { punish(wasAuthenticationTried ? .authfail : .noauth) }
         phase = .closed
         endStartup()
         graceTimer?.cancel()
@@ -277,11 +285,10 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         logger.info("connection ended", metadata: ["reason": "\(error.reason)", "text": "\(error.text)"])
         if identity == nil {
             switch error.reason {
-            case .noMoreAuthMethodsAvailable: core.punish(source, for: .authfail)
-            case .keyExchangeFailed: core.punish(source, for: .noauth)
-            default: core.punish(source, for: .crash)
+            case .noMoreAuthMethodsAvailable: punish(.authfail)
+            case .keyExchangeFailed: punish(.noauth)
+            default: punish(.crash)
             }
-            wasAuthenticationTried = true
         }
         disconnect(error)
     }
@@ -362,7 +369,8 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         touched.removeAll(keepingCapacity: true)
     }
 
-    private func drainOutbox() {
+    /// Seals the control messages that wait.
+    func drainOutbox() {
         guard !connection.outbox.isEmpty || !connection.adjustments.isEmpty else { return }
         prepareOutput()
         while let message = connection.outbox.popFirst() { transport.send(message) }
