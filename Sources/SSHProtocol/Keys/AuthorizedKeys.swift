@@ -63,6 +63,11 @@ package struct AuthorizedKeys: Sendable {
         let base64 = bytes.prefix { !$0.isBlank }
         let comment = bytes.dropFirst(base64.count).drop(while: \.isBlank)
         guard isKeyType(type), !base64.isEmpty else {
+            // Every blob starts with the length of a short name, whose base64 is AAAA.
+            let start = Array("AAAA".utf8)
+            for (name, blob) in [(options, type), (type, base64)] where blob.starts(with: start) {
+                throw KeyError("key type \(String(decoding: name, as: UTF8.self).printable) is not supported")
+            }
             throw KeyError("no key found, expected [options] keytype base64 [comment], such as ssh-ed25519 AAAA…")
         }
         let key = try PublicKey(typeName: String(decoding: type, as: UTF8.self), base64: base64)

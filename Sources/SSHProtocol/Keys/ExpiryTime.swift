@@ -25,7 +25,7 @@ enum ExpiryTime {
         let (year, month, day) = (number(0, 4), number(4, 2), number(6, 2))
         let (hour, minute, second) = (number(8, 2), number(10, 2), number(12, 2))
         guard year >= 1970, (1...12).contains(month), (1...daysInMonth(month, of: year)).contains(day), hour < 24,
-            minute < 60, second < 60
+            minute < 60, second <= 60
         else { return nil }
         if isUTC {
             return Int64(daysSince1970(year, month, day)) * 86400 + Int64(hour * 3600 + minute * 60 + second)

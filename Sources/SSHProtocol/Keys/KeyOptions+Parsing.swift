@@ -13,6 +13,8 @@ extension KeyOptions {
         var environmentCount = 0
         repeat {
             let (name, isNegated) = cursor.readName()
+            // Nothing between two commas is no option, as in sshd.
+            if name.isEmpty, cursor.isAtSeparator { continue }
             if let value = try cursor.readValue(of: name) {
                 guard !isNegated else { throw KeyError.unknownOption("no-\(name)") }
                 if name == "environment" {
@@ -43,8 +45,8 @@ extension KeyOptions {
         case ("x11-forwarding", _): permissions.permitsX11Forwarding = !isNegated
         case ("pty", _): permissions.permitsPTY = !isNegated
         case ("user-rc", _): permissions.permitsUserRC = !isNegated
-        case ("no-touch-required", false): permissions.requiresUserPresence = false
-        case ("verify-required", false): permissions.requiresUserVerification = true
+        case ("touch-required", _): permissions.requiresUserPresence = !isNegated
+        case ("verify-required", _): permissions.requiresUserVerification = !isNegated
         default: throw .unknownOption(isNegated ? "no-\(name)" : name)
         }
     }
@@ -135,13 +137,14 @@ private struct OptionCursor {
         rest = Array(text)[...]
     }
 
+    var isAtSeparator: Bool { rest.isEmpty || rest.first == UInt8(ascii: ",") }
+
     /// The name in lower case, and whether `no-` stood before it.
     mutating func readName() -> (name: String, isNegated: Bool) {
         let name = Array(rest.prefix { $0 == UInt8(ascii: "-") || $0.isWordCharacter })
         rest = rest.dropFirst(name.count)
         let text = String(decoding: name.lowercased, as: UTF8.self)
-        // `no-touch-required` is an option of its own.
-        guard text.hasPrefix("no-"), text != "no-touch-required" else { return (text, false) }
+        guard text.hasPrefix("no-") else { return (text, false) }
         return (String(text.dropFirst(3)), true)
     }
 
@@ -173,7 +176,7 @@ private struct OptionCursor {
     /// Whether another option follows.
     mutating func readComma() throws(KeyError) -> Bool {
         guard let next = rest.popFirst() else { return false }
-        guard next == UInt8(ascii: ","), !rest.isEmpty else {
+        guard next == UInt8(ascii: ",") else {
             throw KeyError("options are malformed, expected a list with a comma between options and no space")
         }
         return true
