@@ -95,6 +95,8 @@ let package = Package(
         .testTarget(
             name: "SSHProtocolTests", dependencies: ["SSHProtocol", "CLibcrypto", nioCore, crypto],
             swiftSettings: settings),
+        .testTarget(name: "DNSTests", dependencies: ["DNS", nioCore], swiftSettings: settings),
+        .testTarget(name: "KubernetesTests", dependencies: ["Kubernetes"], swiftSettings: settings),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI"], swiftSettings: settings),
         .testTarget(
             name: "TrafficManagerTests",

@@ -15,7 +15,7 @@ extension InputError {
             problem = text
         case let .duplicatedKeysInMapping(keys, context) as YamlError:
             line = context.mark.line
-            problem = "the key \(keys.joined(separator: ", ")) stands twice in one mapping"
+            problem = "the key \(NodeReader.printable(keys.joined(separator: ", "))) stands twice in one mapping"
         default:
             break
         }

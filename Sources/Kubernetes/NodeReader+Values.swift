@@ -71,7 +71,7 @@ extension NodeReader {
         var result: [String: String] = [:]
         for (key, value) in mapping {
             guard case .scalar(let scalar) = key else { throw error("a mapping of strings") }
-            let reader = child(value, scalar.string)
+            let reader = child(value, NodeReader.printable(scalar.string))
             result[scalar.string] = reader.isNull ? "" : try reader.string()
         }
         return result

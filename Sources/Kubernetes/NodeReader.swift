@@ -50,16 +50,24 @@ struct NodeReader {
         }
     }
 
-    /// What stands here, cut short, without line breaks or control characters.
+    /// What stands here.
     private var shown: String {
         switch node {
         case .mapping: "a mapping"
         case .sequence: "a sequence"
         case .alias: "an alias"
         case .scalar(let scalar) where isNull(scalar): "empty"
-        case .scalar(let scalar):
-            "\"\(String(scalar.string.prefix(60).map { $0.isNewline || $0.asciiValue.map { $0 < 0x20 } == true ? " " : $0 }))\""
+        case .scalar(let scalar): "\"\(NodeReader.printable(scalar.string))\""
         }
+    }
+
+    /// Text of the file in a complaint: cut short, on one line, without control characters.
+    static func printable(_ text: String) -> String {
+        String(
+            text.prefix(60).map { character in
+                character.isNewline || character.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7f }
+                    ? " " : character
+            })
     }
 
     var isNull: Bool {

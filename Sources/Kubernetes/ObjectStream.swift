@@ -50,9 +50,10 @@ package struct ObjectStream: Sendable {
             for item in try object.optional("items")?.elements() ?? [] { try read(item, implied: element) }
             return
         }
-        object.subject = type.kind
+        object.subject = NodeReader.printable(type.kind)
         if let metadata = try? object.optional("metadata"), let name = try? metadata.optional("name")?.string() {
-            object.subject += " \((try? metadata.optional("namespace")?.string()) ?? "default")/\(name)"
+            let namespace = (try? metadata.optional("namespace")?.string()) ?? "default"
+            object.subject += " \(NodeReader.printable(namespace))/\(NodeReader.printable(name))"
         }
         switch (type.apiVersion, type.kind) {
         case ("v1", "Service"):
@@ -63,7 +64,9 @@ package struct ObjectStream: Sendable {
             objects.append(.endpointSlice(try EndpointSlice(object)))
         case (_, "Service"), (_, "Endpoints"), (_, "EndpointSlice"):
             diagnostics.append(
-                Diagnostic(at: root.location, "skipped \(object.subject): apiVersion \(type.apiVersion) is not known"))
+                Diagnostic(
+                    at: root.location,
+                    "skipped \(object.subject): apiVersion \(NodeReader.printable(type.apiVersion)) is not known"))
         default:
             diagnostics.append(
                 Diagnostic(
