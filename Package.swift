@@ -19,6 +19,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
@@ -64,11 +65,11 @@ let package = Package(
             name: "TrafficManager",
             dependencies: [
                 "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
-                nioCore, nioPosix, nioHTTP1, logging, lifecycle, hummingbirdCore, httpTypes,
+                nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals, hummingbirdCore, httpTypes,
             ], swiftSettings: settings),
         .executableTarget(
             name: "traffic",
-            dependencies: ["TrafficManager", "SSHServer", "SSHProtocol", logging, lifecycle, arguments],
+            dependencies: ["TrafficManager", "SSHServer", "SSHProtocol", nioCore, logging, arguments],
             swiftSettings: settings),
 
         // Workstation side.

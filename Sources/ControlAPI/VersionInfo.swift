@@ -5,7 +5,7 @@ package struct VersionInfo: Codable, Hashable, Sendable {
 
     /// The product: `traffic-manager`.
     package var name: String
-    /// The release, as `0.1.0`.
+    /// The release, as `0.5.0`.
     package var version: String
     package var apiVersion: Int
 

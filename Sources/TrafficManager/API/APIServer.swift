@@ -56,9 +56,11 @@ package final class APIServer: Service, Sendable {
     }
 
     /// Listens for everyone. Connections are served once `run` is called.
+    ///
+    /// - Throws: `ListenError`.
     package func bind(to address: SocketAddress) async throws -> SocketAddress {
         let limit = configuration.maximumConnections
-        let listener = try await ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
@@ -69,12 +71,18 @@ package final class APIServer: Service, Sendable {
             }
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { channel in self.accept(channel, session: nil) }
-            .bind(to: address).get()
+        let listener: any Channel
+        do {
+            listener = try await bootstrap.bind(to: address).get()
+        } catch {
+            throw ListenError(address: address, error: error)
+        }
         guard let bound = listener.localAddress else {
             try? await listener.close()
             throw ChannelError.unknownLocalAddress
         }
         self.listener.withLock { $0 = listener }
+        logger.info("listening", metadata: ["service": "api", "address": "\(bound.text)"])
         return bound
     }
 
@@ -117,7 +125,7 @@ package final class APIServer: Service, Sendable {
                 let request = APIRequest(request, channel: channel, session: connection.session)
                 let response = await routes.respond(to: request)
                 logger.debug(
-                    "Answered",
+                    "answered",
                     metadata: [
                         "method": "\(request.method.rawValue)", "path": "\(request.path)",
                         "status": "\(response.status.code)",
@@ -148,7 +156,7 @@ package final class APIServer: Service, Sendable {
             await http.handle(value: value, logger: logger)
         } catch {
             channel.close(promise: nil)
-            logger.debug("A connection ended before it was served", metadata: ["error": "\(error)"])
+            logger.debug("a connection ended before it was served", metadata: ["error": "\(error)"])
         }
     }
 }

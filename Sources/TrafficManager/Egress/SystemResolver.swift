@@ -27,7 +27,10 @@ package final class SystemResolver: Sendable {
     private let lookup: Lookup
     private let timeout: TimeAmount
 
-    /// - Parameter pool: Must be running. `lookup` replaces getaddrinfo in tests.
+    /// - Parameters:
+    ///   - pool: Must be running.
+    ///   - timeout: How long anyone waits for an answer.
+    ///   - lookup: What is run for a name; it may block.
     package init(
         pool: NIOThreadPool, timeout: TimeAmount = SystemResolver.timeout,
         lookup: @escaping Lookup = { try SystemResolver.getAddresses($0) }

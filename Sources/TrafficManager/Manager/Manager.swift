@@ -1,0 +1,114 @@
+import Glibc
+import Kubernetes
+package import Logging
+import NIOCore
+import NIOPosix
+import SSHProtocol
+import SSHServer
+import ServiceLifecycle
+import UnixSignals
+
+/// The traffic manager: everything in one process, from its files to its ports.
+package struct Manager: Sendable {
+    /// Drain time of the SSH server, and what the API may need behind it.
+    private static let shutdownDuration = Duration.seconds(10)
+
+    private let directory: StaticDirectory
+    private let authorizedKeys: AuthorizedKeysFile
+    private let overview: ManagerOverview
+    private let api: APIServer
+    private let ssh: SSHServer
+    private let logger: Logger
+
+    /// Reads the files and takes the ports; serves nobody yet.
+    ///
+    /// - Throws: `StartFailure`.
+    package init(_ configuration: ManagerConfiguration, logger: Logger) async throws {
+        raiseFileDescriptorLimit()
+        do throws(InputError) {
+            directory = try StaticDirectory(
+                file: configuration.servicesFile, clusterDomain: configuration.clusterDomain, logger: logger)
+        } catch {
+            throw StartFailure.badInput("\(error)")
+        }
+        authorizedKeys = try AuthorizedKeysFile(file: configuration.authorizedKeysFile, logger: logger)
+        var hostKeys: [PrivateKey] = []
+        for file in configuration.hostKeyFiles { hostKeys.append(try HostKeyFile.read(file)) }
+
+        let clock: @Sendable () -> Int64 = { Int64(time(nil)) }
+        let services = directory.directory
+        overview = ManagerOverview(
+            egress: configuration.delegate.egress.mode.rawValue, now: clock,
+            services: { services.snapshot.serviceInfos }, directoryProblem: { services.problem })
+        let group = MultiThreadedEventLoopGroup.singleton
+        let api = APIServer(overview: overview, group: group, logger: logger)
+        let pool = NIOThreadPool(numberOfThreads: SystemResolver.threads)
+        pool.start()
+        let delegate = ManagerDelegate(
+            configuration: configuration.delegate, directory: services, resolver: SystemResolver(pool: pool),
+            commands: ManagerCommands(overview: overview, now: clock),
+            services: [
+                .api: { channel, session in api.accept(channel, session: session) },
+                .dns: { channel, _ in serveDNS(on: channel, directory: services) },
+            ])
+        var sshConfiguration = SSHServerConfiguration(
+            listen: configuration.sshListen, hostKeys: hostKeys, authorizedKeys: authorizedKeys.source)
+        sshConfiguration.limits = configuration.limits
+        sshConfiguration.softwareVersion = ManagerVersion.sshSoftware
+        self.api = api
+        self.logger = logger
+        ssh = SSHServer(configuration: sshConfiguration, delegate: delegate, group: group, logger: logger)
+        for key in hostKeys {
+            logger.info(
+                "host key",
+                metadata: ["type": "\(key.publicKey.algorithmName)", "fingerprint": "\(key.publicKey.fingerprint)"])
+        }
+        do {
+            _ = try await ssh.bind()
+            _ = try await api.bind(to: configuration.apiListen)
+        } catch let error as ListenError {
+            throw StartFailure.failed("\(error)")
+        }
+    }
+
+    /// Serves until SIGTERM or SIGINT, gracefully; a second one ends the process at once. SIGHUP reads the files again.
+    package func run() async throws {
+        overview.attach(ssh)
+        let services: [any ServiceLifecycle.Service] = [directory, authorizedKeys, api, ssh]
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0) }, logger: logger)
+        configuration.maximumGracefulShutdownDuration = Self.shutdownDuration
+        let group = ServiceGroup(configuration: configuration)
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await handle(signals, group) }
+            try await group.run()
+            tasks.cancelAll()
+        }
+        logger.info("stopped")
+    }
+
+    private func handle(_ signals: UnixSignalsSequence, _ group: ServiceGroup) async {
+        var isShuttingDown = false
+        for await signal in signals {
+            if signal == .sighup {
+                await directory.reload()
+                await authorizedKeys.reload()
+                continue
+            }
+            // As a shell shows a process that a signal ended.
+            if isShuttingDown { _exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
+            isShuttingDown = true
+            overview.beginShutdown()
+            await group.triggerGracefulShutdown()
+        }
+    }
+}
+
+/// Each forwarded connection takes one: as many as the system lets this process have.
+private func raiseFileDescriptorLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import Glibc
+import TrafficManager
+
+/// `traffic`: the processes that run in a cluster.
+///
+/// Exit codes: 1 when something failed, 2 for bad input.
+@main
+struct Traffic: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "traffic",
+        abstract: "Carries traffic between workstations and a cluster, over SSH.",
+        version: ManagerVersion.string,
+        subcommands: [ManagerCLI.self])
+
+    static func main() async {
+        // Whoever read the log or the other end of a socket may go away.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try Self.parseAsRoot()
+            if var asyncCommand = command as? any AsyncParsableCommand {
+                try await asyncCommand.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as StartFailure {
+            finish(error.description, status: error.exitStatus)
+        } catch {
+            // Help and the version are not errors.
+            if Self.exitCode(for: error) == .success { Self.exit(withError: error) }
+            let text = Self.message(for: error)
+            finish(text.isEmpty ? "\(error)" : text, status: Self.exitCode(for: error) == .validationFailure ? 2 : 1)
+        }
+    }
+
+    private static func finish(_ text: String, status: Int32) -> Never {
+        let line = text.split(separator: "\n").joined(separator: " ")
+        StandardErrorLogHandler.write("traffic: \(line)\n")
+        Glibc.exit(status)
+    }
+}
