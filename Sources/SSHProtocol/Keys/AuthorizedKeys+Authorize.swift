@@ -1,10 +1,8 @@
 extension AuthorizedKeys {
     /// Whether a key, or a certificate, may log in (auth2-pubkeyfile.c, auth_check_authkey_line). The first line that
-    /// lists the key and does not refuse decides.
-    /// - Parameters:
-    ///   - user: the name in the request; only a certificate's principals are compared with it.
-    ///   - now: seconds since 1970.
-    ///   - check: what the signature told; `nil` while the client only asks whether the key would do.
+    /// lists the key and does not refuse decides. The user's name is compared with a certificate's principals alone; `now`
+    /// is in seconds since 1970; `check` is what the signature told, `nil` while the client only asks whether the key
+    /// would do.
     package func authorize(
         key: PublicKey, user: String, source: SourceAddress, now: Int64, check: SignatureCheck?
     ) -> AuthorizationDecision {

@@ -42,9 +42,7 @@ package struct PrivateKey: Sendable {
     /// The names its signatures may carry, the preferred one first.
     package var signatureAlgorithms: [String] { publicKey.plain.type.signatureAlgorithms }
 
-    /// Signs `data`.
-    /// - Parameter algorithm: one of `signatureAlgorithms`.
-    /// - Returns: an SSH signature blob (RFC 4253 §6.6).
+    /// Signs `data` by one of `signatureAlgorithms`; gives an SSH signature blob (RFC 4253 §6.6).
     package func sign(_ data: [UInt8], algorithm: String) throws(KeyError) -> ByteBuffer {
         guard signatureAlgorithms.contains(algorithm) else {
             throw KeyError("a \(publicKey.algorithmName) key cannot sign with \(algorithm.printable)")

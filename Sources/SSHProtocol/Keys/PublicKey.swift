@@ -66,9 +66,8 @@ package struct PublicKey: Hashable, Sendable {
     /// Whether a request for this key may name `algorithm` (RFC 4252 §7, RFC 8332 §3).
     package func allows(algorithm: String) -> Bool { signatureAlgorithm(for: algorithm) != nil }
 
-    /// Verifies an SSH signature blob over `data`.
-    /// - Parameter algorithm: the public key algorithm named in the request, which the signature must be of.
-    /// - Returns: `.invalid` for anything malformed.
+    /// Verifies an SSH signature blob over `data`, by the public key algorithm named in the request. Anything malformed is
+    /// `.invalid`.
     package func verify(signature: ByteBuffer, algorithm: String, data: [UInt8]) -> SignatureCheck {
         guard let name = signatureAlgorithm(for: algorithm) else { return .invalid }
         return plain.verify(signature: signature, algorithm: name, data: data)

@@ -36,6 +36,8 @@ package struct ClientAuthenticationMachine: ~Copyable {
     private let hostKeyBlob: [UInt8]?
 
     /// - Parameters:
+    ///   - user: the name to log in as.
+    ///   - key: what proves it.
     ///   - sessionID: the exchange hash of the first key exchange.
     ///   - hostKeyBlob: the server's host key, when its EXT_INFO has `publickey-hostbound@openssh.com`; else `nil`.
     ///   - serverSignatureAlgorithms: its EXT_INFO's `server-sig-algs`, or `nil` without one.
