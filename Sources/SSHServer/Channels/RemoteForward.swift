@@ -61,6 +61,11 @@ final class RemoteForward: @unchecked Sendable {
                 .serverChannelOption(.backlog, value: 256)
                 .serverChannelOption(.autoRead, value: false)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelInitializer { channel in
+                    // As sshd does: `::` stands beside `0.0.0.0` on one port. A socket of IPv4 has no such option.
+                    let option = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
+                    return channel.setOption(option, value: 1).flatMapErrorThrowing { _ in }
+                }
                 .childChannelOption(.autoRead, value: false)
                 .childChannelOption(.allowRemoteHalfClosure, value: true)
                 .childChannelOption(.maxMessagesPerRead, value: 1)
