@@ -31,6 +31,7 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     private var backlog = ByteBuffer()
     /// Bytes given to the socket that it has not taken.
     private var unacknowledged = 0
+    /// Whether the socket took all of the last flush. A write that is not flushed yet says nothing about the target.
     private var isTargetWritable = true
     private var isTouched = false
     /// The channel's receive window, as accounted for in its session's sum.
@@ -109,6 +110,7 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
         }
         if unacknowledged > 0 {
             context.flush()
+            isTargetWritable = context.channel.isWritable
             // Also where the socket did not take it all: what is kept here must not be written a second time.
             if staged.capacity > Self.keptCapacity { staged = ByteBuffer() } else { staged.clear() }
         }
@@ -128,6 +130,7 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
             let waiting = backlog
             backlog = ByteBuffer()
             context.writeAndFlush(wrapOutboundOut(waiting), promise: nil)
+            isTargetWritable = context.channel.isWritable
         }
         if peerEnded, !isOutputClosed, unacknowledged == 0, backlog.readableBytes == 0 { closeOutput() }
     }
@@ -143,12 +146,10 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        isTargetWritable = context.channel.isWritable
-        // Inside of `flush` this comes from its own write; that call settles.
-        if isTargetWritable, !(connection?.isFlushing ?? false) {
-            settle()
-            connection?.scheduleFlush()
-        }
+        guard !isTargetWritable, context.channel.isWritable else { return }
+        isTargetWritable = true
+        settle()
+        connection?.scheduleFlush()
     }
 
     // MARK: - Target to peer

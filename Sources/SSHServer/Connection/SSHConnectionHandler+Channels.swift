@@ -133,8 +133,7 @@ extension SSHConnectionHandler {
 
     /// Asks the kernel for the round trip, once for each half window.
     private func measureRoundTrip() {
-        guard let provider = context?.channel as? any SocketOptionProvider else { return }
-        provider.getTCPInfo().assumeIsolated().whenSuccess { info in
+        socketOptions?.getTCPInfo().assumeIsolated().whenSuccess { info in
             self.roundTrip = .microseconds(Int64(info.tcpi_rtt))
         }
     }
@@ -342,11 +341,10 @@ extension SSHConnectionHandler {
                 command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
             }
         case .subsystem:
-            // Refused and ended at once: a client that waits for the subsystem's first words would wait for ever.
-            answer(false)
-            if !command.isStarted {
-                command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
-            }
+            // Not refused: OpenSSH's client would drop the text.
+            guard !command.isStarted else { return answer(false) }
+            answer(true)
+            command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
         case .pseudoTerminal:
             // Not granted; a shell that follows gets its text all the same.
             answer(false)

@@ -62,6 +62,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     var advertisedWindows = 0
     /// Of the client's TCP connection, as it was when last asked for.
     var roundTrip = TimeAmount.zero
+    var socketOptions: (any SocketOptionProvider)?
     var provedHostKeys: Set<[UInt8]> = []
 
     var isWritable = true
@@ -106,6 +107,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        socketOptions = context.channel as? any SocketOptionProvider
         source = context.channel.remoteAddress?.ipAddress ?? "unix"
         logger[metadataKey: "source"] = "\(source)"
         core.counters.connectionsAccepted.add(1)
