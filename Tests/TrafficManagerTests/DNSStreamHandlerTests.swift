@@ -46,6 +46,21 @@ struct DNSStreamHandlerTests {
         #expect(channel.isActive)
     }
 
+    /// Others on the event loop have their turn between a few dozen answers; all of them come in the end.
+    @Test func leavesTurnsToOthers() throws {
+        let channel = try channel()
+        var stream = ByteBuffer()
+        let count = DNSStreamHandler.maximumAnswersPerTurn
+        for id in 1...(3 * count + 1) { stream.writeImmutableBuffer(try query(UInt16(id))) }
+        try channel.writeInbound(stream)
+        // What ends meanwhile ends behind the last answer.
+        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        #expect(try answered(channel) == (1...count).map(UInt16.init))
+        channel.embeddedEventLoop.run()
+        #expect(try answered(channel) == ((count + 1)...(3 * count + 1)).map(UInt16.init))
+        #expect(!channel.isActive)
+    }
+
     /// A peer that asks and does not read gets nothing more, and is not read from.
     @Test func waitsForAPeerThatDoesNotRead() throws {
         let channel = try channel()

@@ -148,20 +148,16 @@ struct ClusterZone {
         if let service = snapshot.service(clusterIP: address) {
             return [name([service.name, service.namespace, "svc"])].compactMap(\.self)
         }
-        return snapshot.services(endpoint: address).flatMap { service in
-            service.ready.filter { $0.address == address }
-                .compactMap { name([$0.label, service.name, service.namespace, "svc"]) }
+        return snapshot.endpoints(at: address).compactMap { service, endpoint in
+            guard service.publishes(endpoint) else { return nil }
+            return name([endpoint.label, service.name, service.namespace, "svc"])
         }
     }
 
-    /// Whether an address with a name starts with the first `labels` nibbles of `start`.
+    /// Whether an address starts with the first `labels` nibbles of `start`, whose others are zero.
     private func hasAddress(below start: IPAddress, labels: Int) -> Bool {
         guard case .v6(let start) = start else { return false }
-        let shift = 128 - 4 * labels
-        return snapshot.addresses.contains { address in
-            guard case .v6(let number) = address, number >> shift == start >> shift else { return false }
-            return !names(of: address).isEmpty
-        }
+        return snapshot.hasIPv6Address(in: start...(start | (1 << (128 - 4 * labels) - 1)))
     }
 
     /// `nil` when the cluster domain is so long that the whole is no name.

@@ -18,6 +18,9 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     /// RFC 7766 §6.2.3 asks for seconds; a tunnel that a person opened by hand may wait a little longer.
     package static let defaultIdleTimeout = TimeAmount.seconds(30)
 
+    /// Queries answered before others on the event loop have their turn: one read may bring thousands.
+    static let maximumAnswersPerTurn = 64
+
     private let directory: Directory
     private let idleTimeout: TimeAmount
     private enum State {
@@ -29,6 +32,8 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     /// A write may make the channel call back before it returns.
     private var isAnswering = false
     private var isReadHeld = false
+    /// Queries are left over for the next turn.
+    private var isTurnScheduled = false
     private var isInputClosed = false
     private var lastActivity = NIODeadline.uptimeNanoseconds(0)
     private var timer: Scheduled<Void>?
@@ -68,18 +73,11 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     }
 
     package func read(context: ChannelHandlerContext) {
-        if context.channel.isWritable { context.read() } else { isReadHeld = true }
+        if context.channel.isWritable, !isTurnScheduled { context.read() } else { isReadHeld = true }
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable, !isAnswering {
-            answer(context)
-            context.flush()
-            if isReadHeld, context.channel.isWritable {
-                isReadHeld = false
-                context.read()
-            }
-        }
+        if context.channel.isWritable, !isAnswering, !isTurnScheduled { goOn(context) }
         context.fireChannelWritabilityChanged()
     }
 
@@ -96,10 +94,11 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     }
 
     private func answer(_ context: ChannelHandlerContext) {
-        guard !isAnswering, state == .serving else { return }
+        guard !isAnswering, !isTurnScheduled, state == .serving else { return }
         isAnswering = true
         defer { isAnswering = false }
         let snapshot = directory.snapshot
+        var answers = 0
         do {
             while state == .serving, context.channel.isWritable {
                 guard let query = try framing.next() else {
@@ -111,11 +110,31 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
                 try DNSStreamFraming.write(response, to: &frame)
                 lastActivity = context.eventLoop.now
                 context.write(wrapOutboundOut(frame), promise: nil)
+                answers += 1
+                if answers == DNSStreamHandler.maximumAnswersPerTurn { return scheduleTurn(context) }
             }
         } catch {
             // What follows cannot be told apart any more.
             finish(context)
         }
+    }
+
+    private func scheduleTurn(_ context: ChannelHandlerContext) {
+        isTurnScheduled = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isTurnScheduled = false
+            guard state == .serving else { return }
+            goOn(context)
+        }
+    }
+
+    /// Answers what was left over, and reads again what was put off.
+    private func goOn(_ context: ChannelHandlerContext) {
+        answer(context)
+        context.flush()
+        guard isReadHeld, state == .serving, !isTurnScheduled, context.channel.isWritable else { return }
+        isReadHeld = false
+        context.read()
     }
 
     /// Closes behind the answers that have been written.

@@ -16,6 +16,10 @@ package struct DirectoryService: Hashable, Sendable {
         service.publishNotReadyAddresses ? endpoints : endpoints.filter(\.conditions.ready)
     }
 
+    func publishes(_ endpoint: DirectoryEndpoint) -> Bool {
+        service.publishNotReadyAddresses || endpoint.conditions.ready
+    }
+
     /// The endpoints that take connections: ready ones or, as kube-proxy does it, those that serve while they
     /// terminate when there is nobody else.
     package var balanced: [DirectoryEndpoint] {

@@ -18,7 +18,9 @@ package struct DirectorySnapshot: Sendable {
     /// Indexes into `services`.
     private let byName: [Name: Int]
     private let byClusterIP: [IPAddress: Int]
-    private let byEndpoint: [IPAddress: [Int]]
+    private let byEndpoint: [IPAddress: [(service: Int, endpoint: Int)]]
+    /// In order.
+    private let ipv6Addresses: [UInt128]
     /// Every address that an EndpointSlice or Endpoints lists, with the namespaces that do, also without a Service.
     let podNamespaces: [IPAddress: Set<String>]
 
@@ -58,13 +60,17 @@ package struct DirectorySnapshot: Sendable {
         namespaces = podNamespaces.values.reduce(into: Set(services.map(\.namespace))) { $0.formUnion($1) }
         var byName: [Name: Int] = [:]
         var byClusterIP: [IPAddress: Int] = [:]
-        var byEndpoint: [IPAddress: [Int]] = [:]
+        var byEndpoint: [IPAddress: [(service: Int, endpoint: Int)]] = [:]
         for (index, service) in services.enumerated() {
             byName[Name(namespace: service.namespace, name: service.name)] = index
             for address in service.service.clusterIPs where byClusterIP[address] == nil { byClusterIP[address] = index }
-            for endpoint in service.endpoints { byEndpoint[endpoint.address, default: []].append(index) }
+            for (position, endpoint) in service.endpoints.enumerated() {
+                byEndpoint[endpoint.address, default: []].append((index, position))
+            }
         }
-        reverseZones = Set((Array(byClusterIP.keys) + Array(podNamespaces.keys)).map(ReverseZone.init(around:)))
+        let addresses = Set(byClusterIP.keys).union(podNamespaces.keys)
+        reverseZones = Set(addresses.map(ReverseZone.init(around:)))
+        ipv6Addresses = addresses.compactMap { if case .v6(let number) = $0 { number } else { nil } }.sorted()
         self.byName = byName
         self.byClusterIP = byClusterIP
         self.byEndpoint = byEndpoint
@@ -78,11 +84,19 @@ package struct DirectorySnapshot: Sendable {
         byClusterIP[address].map { services[$0] }
     }
 
-    /// The services that have an endpoint with this address, ready or not.
-    package func services(endpoint address: IPAddress) -> [DirectoryService] {
-        byEndpoint[address, default: []].map { services[$0] }
+    /// The endpoints with this address, ready or not, each with its service.
+    package func endpoints(at address: IPAddress) -> [(service: DirectoryService, endpoint: DirectoryEndpoint)] {
+        byEndpoint[address, default: []].map { (services[$0.service], services[$0.service].endpoints[$0.endpoint]) }
     }
 
-    /// Every address of the cluster that is known.
-    var addresses: some Sequence<IPAddress> { Array(byClusterIP.keys) + Array(podNamespaces.keys) }
+    /// Whether an IPv6 address of the cluster is in a range, which a client may ask for often.
+    func hasIPv6Address(in range: ClosedRange<UInt128>) -> Bool {
+        var low = 0
+        var high = ipv6Addresses.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ipv6Addresses[middle] < range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        return low < ipv6Addresses.count && range.contains(ipv6Addresses[low])
+    }
 }
