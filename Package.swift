@@ -113,3 +113,17 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// What the fuzzer feeds (Tests/fuzz) has counters in it, so it is built only when asked for.
+if Context.environment["TELEPRESENCE_FUZZ"] != nil {
+    let fuzzed: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer"])]
+    for target in package.targets where ["SSHProtocol", "DNS"].contains(target.name) {
+        target.swiftSettings = settings + fuzzed
+    }
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Tests/fuzz/CFuzzer"),
+        .executableTarget(
+            name: "Fuzz", dependencies: ["SSHProtocol", "DNS", "CFuzzer", nioCore], path: "Tests/fuzz/Fuzz",
+            swiftSettings: settings),
+    ]
+}
