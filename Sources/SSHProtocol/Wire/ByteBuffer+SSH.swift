@@ -31,14 +31,15 @@ extension ByteBuffer {
         readInteger(as: UInt8.self).map { $0 != 0 }
     }
 
-    /// A `name-list`: comma-separated US-ASCII names, none of them empty; the empty list is the empty string.
+    /// A `name-list`: comma-separated US-ASCII names; the empty list is the empty string.
+    ///
+    /// Empty names are passed over: libssh 0.10 ends its list of ciphers with a comma.
     package mutating func readSSHNameList() -> [String]? {
         let start = readerIndex
         guard let bytes = readSSHString() else { return nil }
-        if bytes.readableBytes == 0 { return [] }
         var names: [String] = []
-        for name in bytes.readableBytesView.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
-            guard !name.isEmpty, name.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+        for name in bytes.readableBytesView.split(separator: UInt8(ascii: ",")) {
+            guard name.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
                 moveReaderIndex(to: start)
                 return nil
             }
