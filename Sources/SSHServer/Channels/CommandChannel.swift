@@ -11,6 +11,8 @@ final class CommandChannel: @unchecked Sendable {
     /// `exec`, `shell` or `subsystem` came; a channel runs one thing.
     private(set) var isStarted = false
     private var isDone = false
+    /// The client's terminal is raw: lines end in CR LF.
+    var hasTerminal = false
 
     init(connection: SSHConnectionHandler, id: ChannelID) {
         self.connection = connection
@@ -34,11 +36,15 @@ final class CommandChannel: @unchecked Sendable {
     func finish(_ result: CommandResult) {
         isStarted = true
         guard !isDone, exitStatus == nil else { return }
-        output.writeString(result.standardOutput)
-        errors.writeString(result.standardError)
+        output.writeString(lines(result.standardOutput))
+        errors.writeString(lines(result.standardError))
         exitStatus = result.exitStatus
         resume()
         connection.scheduleFlush()
+    }
+
+    private func lines(_ text: String) -> String {
+        hasTerminal ? text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n") : text
     }
 
     /// Sends as much as the window and the socket have room for, then exit-status, EOF and CLOSE, in this order.

@@ -344,10 +344,16 @@ extension SSHConnectionHandler {
             // Not refused: OpenSSH's client would drop the text.
             guard !command.isStarted else { return answer(false) }
             answer(true)
-            command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
+            if let forced = permissions?.forcedCommand {
+                command.start(forced, for: identity, on: context.eventLoop)
+            } else {
+                command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
+            }
         case .pseudoTerminal:
-            // Not granted; a shell that follows gets its text all the same.
-            answer(false)
+            // There is none to grant. But a client that insists on one (`ssh -t`) ends when it is refused, and its user
+            // would not read what is said instead of a shell.
+            command.hasTerminal = true
+            answer(true)
         case .harmless: answer(true)
         case .exitStatus, .unknown: answer(false)
         }
