@@ -25,12 +25,19 @@ struct LimitOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Silence before a client is asked for a sign of life.", valueName: "time"))
     var clientAliveInterval = TimeLength(seconds: 15)
 
+    @Option(help: ArgumentHelp("Questions that a client may leave unanswered.", valueName: "n"))
+    var clientAliveCountMax = 3
+
+    @Option(help: ArgumentHelp("Bytes after which new keys are agreed: 64M, 4G.", valueName: "size"))
+    var rekeyLimit: ByteCount?
+
     @Flag(inversion: .prefixedNo, help: "Make addresses wait that fail to log in.")
     var perSourcePenalties = true
 
     func validate() throws {
         let counts = [
             ("--max-auth-tries", maxAuthTries, 1...1000), ("--max-sessions", maxSessions, 1...1_000_000),
+            ("--client-alive-count-max", clientAliveCountMax, 1...1000),
             ("--max-channels", maxChannels, 1...1_000_000), ("--max-listeners", maxListeners, 0...65_535),
         ]
         for (flag, count, range) in counts where !range.contains(count) {
@@ -47,6 +54,8 @@ struct LimitOptions: ParsableArguments {
         limits.connection.channels = maxChannels
         limits.listenersPerSession = maxListeners
         limits.clientAliveInterval = clientAliveInterval.amount
+        limits.clientAliveCountMax = clientAliveCountMax
+        if let rekeyLimit { limits.rekey = RekeyLimits(bytes: rekeyLimit.bytes) }
         limits.penalties.isEnabled = perSourcePenalties
         return limits
     }

@@ -16,6 +16,8 @@ struct Traffic: AsyncParsableCommand {
     static func main() async {
         // Whoever read the log or the other end of a socket may go away.
         signal(SIGPIPE, SIG_IGN)
+        // The Unix sockets of remote forwards are for this user alone (sshd_config(5), StreamLocalBindMask).
+        umask(0o177)
         do {
             var command = try Self.parseAsRoot()
             if var asyncCommand = command as? any AsyncParsableCommand {

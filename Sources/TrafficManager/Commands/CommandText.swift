@@ -69,7 +69,7 @@ enum CommandText {
               -L 8080:hello:80                     a service, by its name in the cluster
               -D 1080                              all of them, through SOCKS
               -R 8000:localhost:8000               a port of the manager, to you
-              -L 5353:dns.telepresence:53          the cluster's DNS: dig +tcp -p 5353 @localhost hello
+              -L 5353:dns.telepresence:53          the cluster's DNS: dig +tcp -p 5353 @localhost hello.default.svc.cluster.local
               -L 8081:api.telepresence:8081        the manager's API: curl localhost:8081/openapi.json
 
             """
