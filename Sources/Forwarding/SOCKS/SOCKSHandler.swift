@@ -1,0 +1,102 @@
+import NIOCore
+import SSHClient
+
+/// A connection accepted for `-D`: learns where to, asks for the channel, answers, and leaves.
+final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// How long a client may take to say what it wants.
+    private static let requestTimeout = TimeAmount.seconds(30)
+    /// A greeting and a request together are under 600 bytes; what follows belongs to the connection.
+    private static let maximumInput = 65_536 * 2
+
+    private let forwarder: Forwarder
+    private let spec: ForwardSpec
+    private var machine = SOCKSMachine()
+    private var input = ByteBuffer()
+    private var isOpening = false
+    private var deadline: Scheduled<Void>?
+
+    init(forwarder: Forwarder, spec: ForwardSpec) {
+        self.forwarder = forwarder
+        self.spec = spec
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: Self.requestTimeout) {
+            context.close(promise: nil)
+        }
+        context.read()
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        input.writeBuffer(&bytes)
+        guard input.readableBytes <= Self.maximumInput else { return context.close(promise: nil) }
+        step(context)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if !isOpening { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A client may end its half once it has asked; before that there is nobody to serve.
+        if case ChannelEvent.inputClosed = event, !isOpening { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        context.fireChannelInactive()
+    }
+
+    private func step(_ context: ChannelHandlerContext) {
+        while !isOpening, let effect = machine.receive(&input) {
+            switch effect {
+            case .send(let bytes):
+                context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+            case .connect(let request):
+                isOpening = true
+                deadline?.cancel()
+                open(request, context)
+            case .refuse(let bytes):
+                return refuse(context, bytes)
+            case .close:
+                return context.close(promise: nil)
+            }
+        }
+    }
+
+    private func open(_ request: SOCKSRequest, _ context: ChannelHandlerContext) {
+        let target = ChannelTarget.tcp(host: request.host, port: request.port)
+        let channel = context.channel
+        forwarder.pool.open(target, originator: Originator(channel.remoteAddress), glueTo: channel) { result in
+            switch result {
+            case .success:
+                context.writeAndFlush(self.wrapOutboundOut(self.machine.succeed()), promise: nil)
+                if self.input.readableBytes > 0 {
+                    context.fireChannelRead(NIOAny(self.input))
+                    self.input = ByteBuffer()
+                }
+                context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+            case .failure(let error):
+                self.forwarder.report(self.spec, target, error)
+                self.refuse(context, self.machine.fail(SOCKSFailure(error)))
+            }
+        }
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, _ bytes: ByteBuffer) {
+        isOpening = true
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
+            context.close(promise: nil)
+        }
+    }
+}

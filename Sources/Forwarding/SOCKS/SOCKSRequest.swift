@@ -1,0 +1,6 @@
+/// What a SOCKS client asks for.
+package struct SOCKSRequest: Hashable, Sendable {
+    /// A name, or an address as text; names are left for the manager to resolve.
+    package var host: String
+    package var port: UInt16
+}

@@ -1,0 +1,162 @@
+import CLibssh2
+import NIOCore
+import SSHProtocol
+
+/// Channels and remote forwards (RFC 4254 §5, §7). One open or listen at a time: libssh2 keeps their state in the session.
+extension SSHEngine {
+    /// What every peer accepts (RFC 4253 §6.1), and all that libssh2 takes whole.
+    static let maximumPacketSize: UInt32 = 32_768
+    /// libssh2 takes 32,700 bytes a call.
+    static let maximumWriteSize = 32_700
+
+    /// Lets libssh2 take up to `count` of the bytes that came, and act on them.
+    ///
+    /// Any call that reads does it; `channel` serves as the handle, and nothing is read from it.
+    func drive(_ count: Int, through channel: EngineChannel) throws(SSHClientError) {
+        context.quota = count
+        var nothing: CChar = 0
+        let code = libssh2_channel_read_ex(channel.pointer, 0, &nothing, 0)
+        // Other calls take none: what came with them would wait for a turn that nothing starts.
+        context.quota = 0
+        if code < 0, code != Int(LIBSSH2_ERROR_EAGAIN) { throw failure(code) }
+    }
+
+    func open(type: String, window: UInt32, message: ByteBuffer) throws(SSHClientError) -> Progress<EngineChannel> {
+        context.awaitsOpenAnswer = true
+        context.openFailure = nil
+        context.confirmedChannel = nil
+        let channel = message.withUnsafeReadableBytes { bytes in
+            libssh2_channel_open_ex(
+                session, type, UInt32(type.utf8.count), window, Self.maximumPacketSize,
+                bytes.bindMemory(to: CChar.self).baseAddress, UInt32(bytes.count))
+        }
+        context.awaitsOpenAnswer = false
+        if let channel { return .done(EngineChannel(pointer: channel, number: context.confirmedChannel)) }
+        let code = libssh2_session_last_errno(session)
+        switch code {
+        case LIBSSH2_ERROR_EAGAIN:
+            return .again
+        case LIBSSH2_ERROR_CHANNEL_FAILURE:
+            throw SSHClientError.openFailed(context.openFailure ?? OpenFailure(.connectFailed, lastError))
+        case LIBSSH2_ERROR_TIMEOUT:
+            // The answer may still come, and nobody would own the channel: the session is of no more use.
+            throw failure(Int(code))
+        default:
+            throw failure(Int(code))
+        }
+    }
+
+    /// The port that was bound.
+    func listen(
+        address: String, port: UInt16, backlog: CInt
+    ) throws(SSHClientError) -> Progress<(EngineListener, UInt16)> {
+        var bound: CInt = CInt(port)
+        if let listener = libssh2_channel_forward_listen_ex(session, address, CInt(port), &bound, backlog) {
+            return .done((EngineListener(pointer: listener), UInt16(truncatingIfNeeded: bound)))
+        }
+        let code = libssh2_session_last_errno(session)
+        switch code {
+        case LIBSSH2_ERROR_EAGAIN:
+            return .again
+        case LIBSSH2_ERROR_REQUEST_DENIED, LIBSSH2_ERROR_PROTO:
+            throw SSHClientError(.forwardRefused, "remote port forwarding failed for listen port \(port)")
+        default:
+            throw failure(Int(code))
+        }
+    }
+
+    func cancel(_ listener: EngineListener) throws(SSHClientError) -> Progress<Void> {
+        let code = libssh2_channel_forward_cancel(listener.pointer)
+        if code == LIBSSH2_ERROR_EAGAIN { return .again }
+        guard code == 0 else { throw failure(Int(code)) }
+        return .done(())
+    }
+
+    /// The next channel the manager opened for `listener`.
+    func accept(_ listener: EngineListener) throws(SSHClientError) -> EngineChannel? {
+        if let channel = libssh2_channel_forward_accept(listener.pointer) {
+            return EngineChannel(pointer: channel, number: nil)
+        }
+        let code = libssh2_session_last_errno(session)
+        guard code == LIBSSH2_ERROR_EAGAIN || code == LIBSSH2_ERROR_CHANNEL_UNKNOWN else { throw failure(Int(code)) }
+        return nil
+    }
+
+    enum ReadResult {
+        case bytes(Int)
+        case nothing
+        case endOfFile
+    }
+
+    /// Appends up to `limit` bytes to `buffer`.
+    func read(
+        _ channel: EngineChannel, into buffer: inout ByteBuffer, limit: Int
+    ) throws(SSHClientError) -> ReadResult {
+        var code = 0
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: limit) { space in
+            code = libssh2_channel_read_ex(
+                channel.pointer, 0, space.bindMemory(to: CChar.self).baseAddress, min(space.count, limit))
+            return max(code, 0)
+        }
+        if code > 0 { return .bytes(code) }
+        if code == Int(LIBSSH2_ERROR_EAGAIN) { return .nothing }
+        if code == 0 { return libssh2_channel_eof(channel.pointer) == 1 ? .endOfFile : .nothing }
+        if code == Int(LIBSSH2_ERROR_CHANNEL_CLOSED) { return .endOfFile }
+        throw failure(code)
+    }
+
+    /// The bytes taken; 0 when there is no window, or a key exchange is under way: then the same bytes are to be offered again.
+    func write(_ channel: EngineChannel, _ bytes: ByteBuffer) throws(SSHClientError) -> Int {
+        let code = bytes.withUnsafeReadableBytes { space in
+            libssh2_channel_write_ex(
+                channel.pointer, 0, space.bindMemory(to: CChar.self).baseAddress,
+                min(space.count, Self.maximumWriteSize))
+        }
+        if code >= 0 { return code }
+        switch CInt(truncatingIfNeeded: code) {
+        case LIBSSH2_ERROR_EAGAIN:
+            return 0
+        case LIBSSH2_ERROR_CHANNEL_CLOSED, LIBSSH2_ERROR_CHANNEL_EOF_SENT:
+            // The manager is done with the channel; what is left has nowhere to go.
+            return bytes.readableBytes
+        default:
+            throw failure(code)
+        }
+    }
+
+    /// The bytes the manager still accepts on a channel.
+    func writeWindow(_ channel: EngineChannel) -> Int {
+        Int(libssh2_channel_window_write_ex(channel.pointer, nil))
+    }
+
+    func sendEOF(_ channel: EngineChannel) throws(SSHClientError) -> Progress<Void> {
+        let code = libssh2_channel_send_eof(channel.pointer)
+        if code == LIBSSH2_ERROR_EAGAIN { return .again }
+        guard code == 0 || code == LIBSSH2_ERROR_CHANNEL_CLOSED else { throw failure(Int(code)) }
+        return .done(())
+    }
+
+    /// Whether the manager has closed the channel altogether; only to be asked after its EOF.
+    func isClosed(_ channel: EngineChannel) throws(SSHClientError) -> Bool {
+        let code = libssh2_channel_wait_closed(channel.pointer)
+        if code == LIBSSH2_ERROR_EAGAIN { return false }
+        guard code == 0 else { throw failure(Int(code)) }
+        return true
+    }
+
+    /// EOF if none was sent, CLOSE, and the wait for the manager's CLOSE.
+    func free(_ channel: EngineChannel) throws(SSHClientError) -> Progress<Void> {
+        let code = libssh2_channel_free(channel.pointer)
+        if code == LIBSSH2_ERROR_EAGAIN { return .again }
+        guard code == 0 else { throw failure(Int(code)) }
+        return .done(())
+    }
+
+    /// Lets the manager send `count` more bytes. `false`: to be tried again.
+    func widen(_ channel: EngineChannel, by count: UInt32) throws(SSHClientError) -> Bool {
+        let code = libssh2_channel_receive_window_adjust2(channel.pointer, UInt(count), 1, nil)
+        if code == LIBSSH2_ERROR_EAGAIN { return false }
+        guard code == 0 else { throw failure(Int(code)) }
+        return true
+    }
+}
