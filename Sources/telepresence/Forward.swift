@@ -56,7 +56,9 @@ struct Forward: AsyncParsableCommand {
     @Option(name: .long, help: "How to print the listeners.")
     var output = Output.text
 
-    @Argument(parsing: .postTerminator, help: ArgumentHelp("A command to run while the forwards are up.", valueName: "command"))
+    @Argument(
+        parsing: .postTerminator,
+        help: ArgumentHelp("A command to run while the forwards are up.", valueName: "command"))
     var command: [String] = []
 
     func validate() throws {

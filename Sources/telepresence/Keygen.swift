@@ -17,7 +17,9 @@ struct Keygen: ParsableCommand {
     @Option(name: .customShort("f"), help: ArgumentHelp("Where to write the private key.", valueName: "file"))
     var file = "~/.ssh/id_telepresence"
 
-    @Option(name: .customShort("C"), help: ArgumentHelp("A comment to know the key by; user@host if not given.", valueName: "comment"))
+    @Option(
+        name: .customShort("C"),
+        help: ArgumentHelp("A comment to know the key by; user@host if not given.", valueName: "comment"))
     var comment: String?
 
     func validate() throws {
@@ -32,7 +34,9 @@ struct Keygen: ParsableCommand {
         let key = PrivateKey.generateEd25519(comment: comment)
         let line = key.publicKey.openSSHLine + (comment.isEmpty ? "" : " " + comment)
         // Neither file may exist: a key whose public half belongs to another is worse than none.
-        guard access(path + ".pub", F_OK) != 0 else { throw Failure("\(path).pub exists already; choose another name with -f") }
+        guard access(path + ".pub", F_OK) != 0 else {
+            throw Failure("\(path).pub exists already; choose another name with -f")
+        }
         try Self.create(path, key.openSSH, mode: 0o600)
         try Self.create(path + ".pub", line + "\n", mode: 0o644)
         print(line)

@@ -37,7 +37,8 @@ struct ManagerOptions: ParsableArguments {
         }
         for fingerprint in hostKey where !HostKeyPin.isFingerprint(fingerprint) {
             throw ValidationError(
-                "--host-key \(fingerprint.shown): expected SHA256: and 43 characters of base64, as ssh-keygen -l prints it")
+                "--host-key \(fingerprint.shown): expected SHA256: and 43 characters of base64, as ssh-keygen -l prints it"
+            )
         }
         _ = try Address(manager: manager)
         if let user { try Self.check(user, "--user") }
@@ -72,7 +73,8 @@ struct ManagerOptions: ParsableArguments {
     /// A name that is passed on must not look like an option, or hold what is not a character.
     static func check(_ text: String, _ option: String) throws {
         guard !text.isEmpty, !text.hasPrefix("-"), text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
-            throw ValidationError("\(option) '\(text.shown)': expected a name without spaces that does not begin with '-'")
+            throw ValidationError(
+                "\(option) '\(text.shown)': expected a name without spaces that does not begin with '-'")
         }
     }
 

@@ -33,7 +33,8 @@ struct SSHConfig: ParsableCommand {
             throw ValidationError("--name '\(name.shown)': expected a name without *, ?, !, quotes and commas")
         }
         if let user { try ManagerOptions.check(user, "--user") }
-        for path in [identity, knownHosts ?? ""] where path.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\"" }) {
+        for path in [identity, knownHosts ?? ""]
+        where path.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\"" }) {
             throw ValidationError("'\(path.shown)': expected a path without quotes and control characters")
         }
     }

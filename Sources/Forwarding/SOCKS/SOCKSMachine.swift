@@ -175,7 +175,9 @@ package struct SOCKSMachine {
 
     private static func text(_ address: [UInt8]) -> String {
         var storage = ByteBuffer(bytes: address)
-        guard let packed = try? SocketAddress(packedIPAddress: storage.readSlice(length: address.count) ?? ByteBuffer(), port: 0)
+        guard
+            let packed = try? SocketAddress(
+                packedIPAddress: storage.readSlice(length: address.count) ?? ByteBuffer(), port: 0)
         else { return "" }
         return packed.ipAddress ?? ""
     }

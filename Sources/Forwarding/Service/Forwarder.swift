@@ -110,7 +110,10 @@ final class Forwarder {
                 umask(mask)
                 switch result {
                 case .failure(let error):
-                    completion(.failure(ForwardSetupError(spec: spec, reason: "cannot listen on \(path): \(ConnectFailure.text(error))")))
+                    completion(
+                        .failure(
+                            ForwardSetupError(
+                                spec: spec, reason: "cannot listen on \(path): \(ConnectFailure.text(error))")))
                 case .success(let channel):
                     self?.listeners.append(channel)
                     self?.socketPaths.append(path)

@@ -26,7 +26,8 @@ extension ForwardSpec {
         case .failure(let problem): throw refuse(problem.text)
         }
         func port(_ field: Field, zero: Bool = true) throws(ForwardSpecError) -> UInt16 {
-            guard !field.text.isEmpty, field.text.utf8.count <= 5, field.text.utf8.allSatisfy({ (48...57).contains($0) }),
+            guard !field.text.isEmpty, field.text.utf8.count <= 5,
+                field.text.utf8.allSatisfy({ (48...57).contains($0) }),
                 let port = UInt16(field.text), zero || port > 0
             else { throw refuse("'\(field.text)' is not a port") }
             return port

@@ -95,7 +95,10 @@ final class EngineContext {
 
     /// A peer's text without what could move a terminal's cursor.
     static func printable(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f && !(0x80...0x9f).contains($0.value) }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f && !(0x80...0x9f).contains($0.value) }
+            ))
     }
 
     static func from(_ abstract: UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> EngineContext? {

@@ -70,16 +70,19 @@ final class SSHEngine {
     private static let freeAttempts = 65_536
 
     private static func installCallbacks(_ session: OpaquePointer) {
-        typealias Send = @convention(c) (
-            CInt, UnsafeRawPointer?, Int, CInt, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-        ) -> Int
-        typealias Receive = @convention(c) (
-            CInt, UnsafeMutableRawPointer?, Int, CInt, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-        ) -> Int
-        typealias Disconnect = @convention(c) (
-            OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
-            UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-        ) -> Void
+        typealias Send =
+            @convention(c) (
+                CInt, UnsafeRawPointer?, Int, CInt, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+            ) -> Int
+        typealias Receive =
+            @convention(c) (
+                CInt, UnsafeMutableRawPointer?, Int, CInt, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+            ) -> Int
+        typealias Disconnect =
+            @convention(c) (
+                OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
+                UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+            ) -> Void
         let send: Send = { _, bytes, length, _, abstract in
             guard let bytes, let context = EngineContext.from(abstract) else { return -Int(EPIPE) }
             context.outbound.writeBytes(UnsafeRawBufferPointer(start: bytes, count: length))

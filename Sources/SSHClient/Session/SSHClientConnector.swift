@@ -20,7 +20,8 @@ enum SSHClientConnector {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(
                 ChannelOptions.Types.SocketOption(level: .tcp, name: NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)),
-                value: milliseconds)
+                value: milliseconds
+            )
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveSize))
             .channelOption(.maxMessagesPerRead, value: 1)
@@ -61,11 +62,13 @@ enum SSHClientConnector {
                 if let session { onClosed(session, error) }
             }
             session = handler
-            deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: configuration.connectTimeout) { [weak handler] in
+            deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: configuration.connectTimeout) {
+                [weak handler] in
                 handler?.fail(
                     SSHClientError(
                         .timedOut,
-                        "\(configuration.manager): no SSH session after \(configuration.connectTimeout.nanoseconds / 1_000_000_000) s"))
+                        "\(configuration.manager): no SSH session after \(configuration.connectTimeout.nanoseconds / 1_000_000_000) s"
+                    ))
             }
             try channel.pipeline.syncOperations.addHandler(handler)
             try channel.syncOptions?.setOption(.autoRead, value: true)

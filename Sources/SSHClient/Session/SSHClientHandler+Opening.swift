@@ -109,8 +109,9 @@ extension SSHClientHandler {
             }
             return .channel(channel)
         case .listen(let address, let port, let backlog):
-            guard case .done((let listener, let bound)) = try engine.listen(
-                address: address, port: port, backlog: backlog)
+            guard
+                case .done((let listener, let bound)) = try engine.listen(
+                    address: address, port: port, backlog: backlog)
             else { return nil }
             return .listener(listener, port: bound)
         case .cancel(let listener):

@@ -237,7 +237,6 @@ final class SSHClientHandler: ChannelInboundHandler {
                     flow.appIsFull = true
                     return
                 }
-                if count < Self.readSize { return }
             case .endOfFile:
                 flow.managerEnded = true
                 if engine.context.ending(of: flow.channel) == .aborted {
