@@ -64,24 +64,29 @@ package enum DialFrame: Hashable, Sendable {
         guard let kind: UInt8 = frame.readInteger(), let id: UInt32 = frame.readInteger() else {
             throw .violation("malformed dial frame")
         }
+        guard let content = content(of: kind, id: id, sentBy: sender, &frame), frame.readableBytes == 0 else {
+            throw .violation("malformed dial frame")
+        }
+        return content
+    }
+
+    private static func content(
+        of kind: UInt8, id: UInt32, sentBy sender: Role, _ frame: inout ByteBuffer
+    ) -> DialFrame? {
         switch (sender, kind) {
         case (.client, 1):
-            if let host = frame.readSSHText(), let port: UInt32 = frame.readInteger(),
+            guard let host = frame.readSSHText(), let port: UInt32 = frame.readInteger(),
                 let originatorHost = frame.readSSHText(), let originatorPort: UInt32 = frame.readInteger()
-            {
-                return .dial(
-                    id: id, host: host, port: port, originatorHost: originatorHost, originatorPort: originatorPort)
-            }
-        case (.client, 2):
-            if let path = frame.readSSHText() { return .dialStreamLocal(id: id, path: path) }
+            else { return nil }
+            return .dial(
+                id: id, host: host, port: port, originatorHost: originatorHost, originatorPort: originatorPort)
+        case (.client, 2): return frame.readSSHText().map { .dialStreamLocal(id: id, path: $0) }
         case (.client, 3): return .cancel(id: id)
         case (.server, 1): return .opened(id: id)
         case (.server, 2):
-            if let reason: UInt32 = frame.readInteger(), let text = frame.readSSHText() {
-                return .failed(id: id, reason: reason, text: text)
-            }
-        default: break
+            guard let reason: UInt32 = frame.readInteger(), let text = frame.readSSHText() else { return nil }
+            return .failed(id: id, reason: reason, text: text)
+        default: return nil
         }
-        throw .violation("malformed dial frame")
     }
 }
