@@ -20,6 +20,7 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
@@ -37,6 +38,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -65,7 +67,7 @@ let package = Package(
             name: "TrafficManager",
             dependencies: [
                 "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
-                nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals, hummingbirdCore, httpTypes,
+                nioCore, nioPosix, logging, lifecycle, unixSignals, hummingbirdCore, httpTypes, nioHTTPTypes,
             ], swiftSettings: settings),
         .executableTarget(
             name: "traffic",

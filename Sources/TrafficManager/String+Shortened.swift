@@ -1,7 +1,9 @@
 extension String {
     /// As it may be shown again: without control characters, which a terminal would obey, and not at any length.
-    package var shortened: String {
-        let limit = 100
+    package var shortened: String { shortened(to: 100) }
+
+    /// As `shortened`, up to `limit` scalars.
+    package func shortened(to limit: Int) -> String {
         var shown = ""
         for (index, scalar) in unicodeScalars.enumerated() {
             guard index < limit else { return shown + "…" }

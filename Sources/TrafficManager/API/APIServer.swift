@@ -2,7 +2,6 @@ import HTTPTypes
 import HummingbirdCore
 package import Logging
 package import NIOCore
-import NIOHTTP1
 import NIOPosix
 package import SSHServer
 import ServiceLifecycle
@@ -29,10 +28,10 @@ package final class APIServer: Service, Sendable {
         package init() {}
     }
 
-    /// A channel nobody reads yet.
+    /// A channel with its pipeline, and what serves it. One that was made must be served to its end.
     private struct Connection: Sendable {
-        var channel: any Channel
-        var session: SessionIdentity?
+        var http: HTTP1Channel
+        var value: HTTP1Channel.Value
     }
 
     private let configuration: Configuration
@@ -69,7 +68,7 @@ package final class APIServer: Service, Sendable {
                         AvailableConnectionsChannelHandler(maxConnections: limit))
                 }
             }
-            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in self.accept(channel, session: nil) }
         let listener: any Channel
         do {
@@ -96,67 +95,54 @@ package final class APIServer: Service, Sendable {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
                 for await connection in self.connections {
-                    group.addTask { await self.serve(connection) }
+                    group.addTask { [logger = self.logger] in
+                        await connection.http.handle(value: connection.value, logger: logger)
+                    }
                 }
                 self.listener.withLock { $0.take() }?.close(promise: nil)
             }
         }
     }
 
-    /// Nothing is read before the pipeline stands; until then a channel may be dropped without harm.
+    /// The pipeline stands before the event loop is left: a client that sends its request and closes its half at once
+    /// is read to its end, whether or not anybody asked for it.
     private func accept(_ channel: any Channel, session: SessionIdentity?) -> EventLoopFuture<Void> {
-        channel.setOption(.autoRead, value: false).flatMap {
-            // A client that sends its request and closes its half still gets the answer.
-            channel.setOption(.allowRemoteHalfClosure, value: true)
-        }.flatMapThrowing {
-            guard case .enqueued = self.arrivals.yield(Connection(channel: channel, session: session)) else {
-                throw ChannelError.connectTimeout(.zero)
+        let http = makeHTTP(session: session)
+        return channel.setOption(.allowRemoteHalfClosure, value: true).flatMap { [logger] in
+            http.setup(channel: channel, logger: logger)
+        }.flatMap { value in
+            if case .enqueued = self.arrivals.yield(Connection(http: http, value: value)) {
+                return channel.setOption(.autoRead, value: true)
             }
-        }.flatMapError { error in
-            channel.close(promise: nil)
-            return channel.eventLoop.makeFailedFuture(error)
+            // Too many wait, or the server has ended. Nobody else is there to serve this one to its end.
+            Task {
+                try? await value.executeThenClose { _, _ in }
+            }
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
         }
     }
 
-    private func serve(_ connection: Connection) async {
-        let channel = connection.channel
-        let http = HTTP1Channel(
+    private func makeHTTP(session: SessionIdentity?) -> HTTP1Channel {
+        let (requestTimeout, answerTimeout) = (configuration.requestTimeout, configuration.answerTimeout)
+        return HTTP1Channel(
             responder: { [routes, logger] request, writer, channel in
-                let request = APIRequest(request, channel: channel, session: connection.session)
+                let request = APIRequest(request, channel: channel, session: session)
                 let response = await routes.respond(to: request)
                 logger.debug(
                     "answered",
                     metadata: [
                         "method": "\(request.method.rawValue)", "path": "\(request.path)",
-                        "status": "\(response.status.code)",
-                        "session": "\(connection.session.map { "\($0.id)" } ?? "none")",
+                        "status": "\(response.status.code)", "session": "\(session.map { "\($0.id)" } ?? "none")",
                     ])
                 try await writer.write(response: response.head, body: response.body)
             },
             configuration: .init(
+                additionalChannelHandlers: [
+                    RequestDeadlineHandler(requestTimeout: requestTimeout, answerTimeout: answerTimeout)
+                ],
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: configuration.maximumHeaderFieldSize,
                     maxHeaderListSize: configuration.maximumHeaderListSize,
                     maxHeaderFieldCount: configuration.maximumHeaderFieldCount)))
-        let requestTimeout = configuration.requestTimeout
-        let answerTimeout = configuration.answerTimeout
-        do {
-            let value = try await channel.eventLoop.flatSubmit { [logger] in
-                http.setup(channel: channel, logger: logger).flatMapThrowing { value in
-                    let pipeline = channel.pipeline.syncOperations
-                    let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-                    try pipeline.addHandler(
-                        RequestDeadlineHandler(requestTimeout: requestTimeout, answerTimeout: answerTimeout),
-                        position: .after(decoder))
-                    return value
-                }.flatMap { value in
-                    channel.setOption(.autoRead, value: true).map { value }
-                }
-            }.get()
-            await http.handle(value: value, logger: logger)
-        } catch {
-            channel.close(promise: nil)
-            logger.debug("a connection ended before it was served", metadata: ["error": "\(error)"])
-        }
     }
 }

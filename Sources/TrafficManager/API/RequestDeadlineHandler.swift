@@ -1,5 +1,6 @@
+import HTTPTypes
 import NIOCore
-import NIOHTTP1
+import NIOHTTPTypes
 
 /// Bounds what a client may take of an HTTP connection: the time for a request, its body, and the time for an answer.
 ///
@@ -11,10 +12,10 @@ import NIOHTTP1
 ///
 /// Can transition: `request` → `answer` → `stream` or `request`; `stream` → `request`.
 final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPServerRequestPart
-    typealias OutboundIn = HTTPServerResponsePart
-    typealias OutboundOut = HTTPServerResponsePart
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
 
     private enum State {
         case request, answer, stream
@@ -71,7 +72,7 @@ final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChannelHandle
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(let head):
-            if !head.headers.contains(name: "content-length") {
+            if !head.headerFields.contains(.contentLength) {
                 state = .stream
                 deadline?.cancel()
                 deadline = nil

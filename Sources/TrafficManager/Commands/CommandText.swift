@@ -17,7 +17,10 @@ enum CommandText {
             ),
             ("Services", "\(status.services) (\(endpoints))"),
             ("Egress", status.egress == "cluster" ? "cluster only" : status.egress),
-            ("Problems", status.problems.isEmpty ? "none" : status.problems.map(\.shortened).joined(separator: "; ")),
+            (
+                "Problems",
+                status.problems.isEmpty ? "none" : status.problems.map { $0.shortened(to: 400) }.joined(separator: "; ")
+            ),
         ]
         return rows.map { "\(TextTable.pad($0.0 + ":", to: 10)) \($0.1)\n" }.joined()
     }

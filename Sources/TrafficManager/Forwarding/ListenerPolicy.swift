@@ -37,7 +37,7 @@ package struct ListenerPolicy: Hashable, Sendable {
         switch bindAddress.lowercased() {
         case "", "*": .wildcard
         case "localhost": .loopback
-        case let text: (try? SocketAddress(ipAddress: text, port: 0)) == nil ? .name(text) : .address(text)
+        case let text: (try? SocketAddress(ipAddress: text, port: 0)) == nil ? .name(bindAddress) : .address(text)
         }
     }
 

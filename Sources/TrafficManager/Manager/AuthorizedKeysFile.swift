@@ -62,7 +62,10 @@ package actor AuthorizedKeysFile: ServiceLifecycle.Service {
         let (file, version) = (file, version)
         // Disks may be slow.
         let reading: Reading? = try? await NIOThreadPool.singleton.runIfActive { () -> Reading? in
-            if let version, (try? FileContents.version(of: file)) == version { return nil }
+            // Permissions may change without the version.
+            if let version, (try? FileContents.version(of: file)) == version, Self.exposure(of: file) == nil {
+                return nil
+            }
             return Self.read(file)
         }
         switch reading {
@@ -96,15 +99,18 @@ package actor AuthorizedKeysFile: ServiceLifecycle.Service {
         } catch {
             return .bad("\(file): cannot be read: \(error); expected a file as in ~/.ssh/authorized_keys", nil)
         }
-        // sshd's StrictModes, for the file alone: the directories above a mounted Secret are open by design.
-        var status = stat()
-        guard stat(file, &status) == 0 else { return .bad("\(file): is gone", nil) }
-        if status.st_mode & 0o022 != 0 {
-            return .bad(
-                "\(file): its permissions \(HostKeyFile.octal(status.st_mode)) let others change who may log in; "
-                    + "expected chmod go-w", nil)
-        }
+        if let exposure = exposure(of: file) { return .bad(exposure, nil) }
         let text = String(decoding: contents.bytes, as: UTF8.self)
         return .good(AuthorizedKeys(parsing: text, file: file), contents.version)
+    }
+
+    /// Why the file cannot be trusted: sshd's StrictModes, for the file alone, since the directories above a mounted
+    /// Secret are open by design.
+    private static func exposure(of file: String) -> String? {
+        var status = stat()
+        guard stat(file, &status) == 0 else { return "\(file): is gone; expected a file as in ~/.ssh/authorized_keys" }
+        guard status.st_mode & 0o022 != 0 else { return nil }
+        return "\(file): its permissions \(HostKeyFile.octal(status.st_mode)) let others change who may log in; "
+            + "expected chmod go-w"
     }
 }
