@@ -31,6 +31,14 @@ final class APIHarness: Sendable {
         id: 7, user: "ada", keyFingerprint: "SHA256:abc", keyComment: "ada@laptop", clientVersion: "OpenSSH_9.2",
         sourceAddress: "192.0.2.7", connectedAt: 1_700_000_000)
 
+    /// A busy machine is no slow client.
+    static var patient: APIServer.Configuration {
+        var configuration = APIServer.Configuration()
+        configuration.requestTimeout = .minutes(5)
+        configuration.answerTimeout = .minutes(5)
+        return configuration
+    }
+
     static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
     /// What a harness shows, before it exists.
@@ -53,7 +61,7 @@ final class APIHarness: Sendable {
 
     /// Runs a server, and stops it when `body` is done.
     static func run(
-        configuration: APIServer.Configuration = .init(), attached: Bool = true,
+        configuration: APIServer.Configuration = APIHarness.patient, attached: Bool = true,
         _ body: (APIHarness) async throws -> Void
     ) async throws {
         let harness = try await APIHarness(configuration: configuration)
@@ -95,7 +103,6 @@ final class APIHarness: Sendable {
         }
         let api = api
         let served = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelOption(.autoRead, value: false)
             .withConnectedSocket(pair[0]).get()
         try await served.eventLoop.flatSubmit { api.accept(served, session: Self.identity) }.get()
         return try await RawConnection.use(

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct APIWatchTests {
     private static var configuration: APIServer.Configuration {
-        var configuration = APIServer.Configuration()
+        var configuration = APIHarness.patient
         configuration.watchInterval = .milliseconds(2)
         return configuration
     }

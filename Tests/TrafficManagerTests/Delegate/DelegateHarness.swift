@@ -60,9 +60,7 @@ struct DelegateHarness {
 
     let delegate: ManagerDelegate
 
-    /// - Parameters:
-    ///   - configuration: The flags.
-    ///   - names: What the host's resolver knows.
+    /// `configuration` is the flags, `names` what the host's resolver knows.
     init(
         _ configuration: ManagerDelegate.Configuration = .init(), names: [String: [String]] = [:]
     ) throws {

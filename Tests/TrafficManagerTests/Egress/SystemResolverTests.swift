@@ -15,23 +15,40 @@ import Testing
         #expect(throws: SystemResolver.Failure.self) { try SystemResolver.getAddresses("a..b") }
     }
 
-    /// Lookups that hang until the test lets them go.
+    /// Lookups that hang until the test lets them go: they read from a pipe whose other end is closed then.
     private final class Gate: Sendable {
-        private let condition = Mutex(false)
-        let started = Mutex(0)
+        private let (reading, writing): (CInt, CInt)
+        private let isOpen = Mutex(false)
 
-        func wait() {
-            started.withLock { $0 += 1 }
-            while !condition.withLock({ $0 }) { sched_yield() }
+        init() throws {
+            var ends: [CInt] = [-1, -1]
+            let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+            try #require(socketpair(AF_UNIX, type, 0, &ends) == 0)
+            (reading, writing) = (ends[0], ends[1])
         }
 
-        func open() { condition.withLock { $0 = true } }
+        func wait() {
+            var byte: UInt8 = 0
+            while read(reading, &byte, 1) < 0, errno == EINTR {}
+        }
+
+        func open() {
+            isOpen.withLock { isOpen in
+                if !isOpen { shutdown(writing, CInt(SHUT_RDWR)) }
+                isOpen = true
+            }
+        }
+
+        deinit {
+            close(reading)
+            close(writing)
+        }
     }
 
     @Test func aLookupThatHangsIsGivenUpAndItsPlaceIsKept() async throws {
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
-        let gate = Gate()
+        let gate = try Gate()
         defer { gate.open() }
         let resolver = SystemResolver(pool: pool, timeout: .milliseconds(20)) { _ in
             gate.wait()

@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import SSHProtocol
+import SSHServer
 import Testing
 
 @testable import TrafficManager

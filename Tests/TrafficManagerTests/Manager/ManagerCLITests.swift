@@ -2,6 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import SSHProtocol
+import SSHServer
 import Testing
 
 @testable import TrafficManager

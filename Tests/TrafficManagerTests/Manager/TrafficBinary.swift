@@ -25,11 +25,12 @@ enum TrafficBinary {
     ) async throws -> (status: Int32, output: String) {
         let path = try #require(path)
         var ends: [CInt] = [-1, -1]
-        try #require(pipe2(&ends, O_CLOEXEC) == 0)
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        try #require(socketpair(AF_UNIX, type, 0, &ends) == 0)
         let pid = try spawn(path, arguments, output: ends[1])
         close(ends[1])
-        let channel = try await NIOPipeBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .takingOwnershipOfDescriptor(input: ends[0]) { RawConnection.setUp($0) }
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .withConnectedSocket(ends[0], channelInitializer: RawConnection.setUp)
         let output: String
         do {
             output = try await RawConnection.use(channel) { connection in
@@ -44,7 +45,7 @@ enum TrafficBinary {
         return (try await status(of: pid), output)
     }
 
-    /// Both outputs go to one pipe; what is printed where is told apart by the tests that care.
+    /// Both outputs go to one socket; what is printed where is told apart by the tests that care.
     private static func spawn(_ path: String, _ arguments: [String], output: CInt) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
