@@ -33,7 +33,7 @@ package final class SSHServer: Service, ServerObserving, Sendable {
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .everyByte)
             .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16384, maximum: 1 << 18)
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16384, maximum: 1 << 19)
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -9,7 +9,10 @@
 /* The text of an errno, by the XSI strerror_r; 0 or an errno. */
 int clinux_strerror(int error, char *text, size_t size);
 
-/* The smoothed round-trip time of a TCP socket in microseconds (TCP_INFO), or -errno. */
-int clinux_tcp_rtt(int fd);
+/* As much of the kernel's struct tcp_info (linux/tcp.h) as is read here; the C library's is older and shorter. */
+struct clinux_tcp_info {
+    unsigned char before[148];
+    unsigned int min_rtt; /* in microseconds */
+};
 
 #endif

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// Socket files that we made.
