@@ -19,9 +19,13 @@ extension ConnectionMachine {
         case "dial@telepresence":
             return .success(.dial)
         case "direct-tcpip", "forwarded-tcpip":
-            guard let host = readName(&payload), let port: UInt32 = payload.readInteger(),
+            guard let name = payload.readSSHString(), let port: UInt32 = payload.readInteger(),
                 let originatorHost = readName(&payload), let originatorPort: UInt32 = payload.readInteger()
             else { throw .violation("malformed \(type)") }
+            // Whatever a program says to its SOCKS proxy comes here: that is no reason to end everybody's connection.
+            guard let host = text(name) else {
+                return .failure(OpenFailure(.connectFailed, "this is not the name of a host"))
+            }
             if type == "forwarded-tcpip" {
                 return .success(
                     .forwardedTCPIP(
@@ -89,7 +93,11 @@ extension ConnectionMachine {
     }
 
     private static func readName(_ payload: inout ByteBuffer) -> String? {
-        guard let bytes = payload.readSSHString(), bytes.readableBytes <= maximumNameLength else { return nil }
+        payload.readSSHString().flatMap(text)
+    }
+
+    private static func text(_ bytes: ByteBuffer) -> String? {
+        guard bytes.readableBytes <= maximumNameLength else { return nil }
         return String(validating: bytes.readableBytesView, as: UTF8.self)
     }
 }

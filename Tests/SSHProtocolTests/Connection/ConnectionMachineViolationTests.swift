@@ -135,6 +135,23 @@ struct ConnectionMachineViolationTests {
         #expect(answer.map(\.number) == [92] && answer.first?.field(1) == 2)
     }
 
+    @Test(
+        "a host that can be none is refused, and the connection stays",
+        arguments: [[0xff, 0xfe], [UInt8](repeating: 0x61, count: 1025)])
+    func badHost(name: [UInt8]) {
+        let server = ConnectionEnd()
+        server.receive(
+            Message.open("direct-tcpip") {
+                $0.writeSSHString(name)
+                $0.writeInteger(80, as: UInt32.self)
+                $0.writeSSHString("127.0.0.1")
+                $0.writeInteger(1, as: UInt32.self)
+            })
+        let answer = server.takeMessages()
+        #expect(answer.map(\.number) == [92] && answer.first?.field(1) == 2)
+        #expect(server.failure == nil)
+    }
+
     @Test("names are text and not too long", arguments: [[0xff, 0xfe], [UInt8](repeating: 0x61, count: 1025)])
     func badName(name: [UInt8]) {
         let server = ConnectionEnd()
