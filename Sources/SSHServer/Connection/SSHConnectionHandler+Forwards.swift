@@ -81,9 +81,10 @@ extension SSHConnectionHandler {
         describe: @escaping ([any Channel]) -> (RemoteForward.Place, ByteBuffer)
     ) {
         guard let context else { return }
-        guard forwards.count < core.configuration.limits.listenersPerSession else {
+        guard forwards.count + pendingForwards < core.configuration.limits.listenersPerSession else {
             return refuse(ticket, name, OpenFailure(.resourceShortage, "too many remote forwards"))
         }
+        pendingForwards += 1
         let eventLoop = context.eventLoop
         /// Names the forward to the sockets that accept for it, which are made before it.
         let box = NIOLoopBoundBox<RemoteForward?>(nil, eventLoop: eventLoop)
@@ -91,6 +92,7 @@ extension SSHConnectionHandler {
         RemoteForward.bind(place.addresses, on: eventLoop) { channel in
             connection.value.accept(channel, for: box.value)
         }.assumeIsolated().whenComplete { result in
+            self.pendingForwards -= 1
             switch result {
             case .failure(let error):
                 self.refuse(ticket, name, OpenFailure(.connectFailed, SystemErrorText.text(of: error)))

@@ -56,6 +56,8 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     /// served.
     var blocked = CircularBuffer<ChannelID>()
     var forwards: [RemoteForward] = []
+    /// Those whose sockets are being bound: a client may ask for many before it has one answer.
+    var pendingForwards = 0
     /// Bytes of all relays that wait for slow targets.
     var backlogBytes = 0
     /// The receive windows of all channels together.
