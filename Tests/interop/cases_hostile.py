@@ -7,7 +7,8 @@ import time
 
 import targets
 from clients import connect, http_get, local_forward
-from harness import case, contains, equal, matches
+from harness import case, contains, equal, matches, shown
+from peers import python_peer
 from world import OTHERS, Manager
 
 # What a case may leave the manager bigger by. A connection that is not logged in holds tens of kilobytes.
@@ -309,3 +310,20 @@ def target_never_reads(t, world):
     assert manager.resident() - before < 160 << 20, f"grew by {(manager.resident() - before) >> 20} MiB"
     connection.close()
     serves(t, manager)
+
+
+@case("hostile: logged in, {}", [
+    "unknown channel", "beyond the window", "window overflow", "packet sizes", "one byte packets", "many channels",
+    "many listeners", "forward and cancel", "requests unread", "after close", "login again", "strange channels",
+    "strange destinations", "strange commands", "cut short", "data in key exchange", "unknown messages", "ping",
+])
+def logged_in(t, world, scenario):
+    program = python_peer("paramiko").base[0]
+    manager = hostile(world)
+    before = manager.resident()
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_hostile.py")
+    t.run([program, script, str(manager.port), world.key, scenario], seconds=50).succeeded()
+    serves(t, manager)
+    grown = manager.resident() - before
+    assert grown < 2 * GROWTH, f"grew by {grown >> 20} MiB"
+    assert manager.is_running(), shown(manager.log())

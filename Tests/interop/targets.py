@@ -4,6 +4,7 @@ import hashlib
 import socket
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CHUNK = 1 << 18
@@ -167,6 +168,11 @@ def until_end(connection):
     connection.sendall(f"{count} bytes {sha.hexdigest()}\n".encode())
     for piece in pattern(3, 3_000_000):
         connection.sendall(piece)
+
+
+def silent(connection):
+    """Reads nothing."""
+    time.sleep(120)
 
 
 def first_end(connection):

@@ -182,7 +182,7 @@ class World:
         db, self.db_port = targets.http_pods(DB)
         self.servers += pods + db
         self.ports = {}
-        for name in ("bulk", "echo", "until_end", "first_end", "reset", "notice"):
+        for name in ("bulk", "echo", "until_end", "first_end", "reset", "notice", "silent"):
             server = targets.Server(getattr(targets, name), OTHERS)
             self.servers.append(server)
             self.ports[name.replace("_", "-")] = server.port
