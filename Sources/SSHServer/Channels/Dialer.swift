@@ -49,29 +49,16 @@ final class Dialer: @unchecked Sendable {
         if addresses.isEmpty { dialer.finishFailed() } else { dialer.attempt() }
     }
 
-    /// A bootstrap for sockets that a `Relay` serves.
-    static func bootstrap(on eventLoop: any EventLoop) -> ClientBootstrap {
-        ClientBootstrap(group: eventLoop)
-            .channelOption(.autoRead, value: false)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.maxMessagesPerRead, value: 1)
-            .channelOption(.writeBufferWaterMark, value: .everyByte)
-            .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 1024, maximum: 1 << 17))
-    }
-
     private func attempt() {
         guard !isDone, let address = remaining.popFirst() else { return }
         attempts += 1
         let relay = makeRelay()
         let bound = NIOLoopBound(relay, eventLoop: eventLoop)
-        var bootstrap = Self.bootstrap(on: eventLoop).connectTimeout(timeout)
+        // Its sockets have TCP_NODELAY set by themselves.
+        let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(timeout)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(bound.value)
-                }
+                channel.eventLoop.makeCompletedFuture { try Relay.attach(bound.value, to: channel) }
             }
-        if address.protocol != .unix { bootstrap = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1) }
         bootstrap.connect(to: address).assumeIsolated().whenComplete { result in
             switch result {
             case .success:

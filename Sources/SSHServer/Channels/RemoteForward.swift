@@ -66,14 +66,6 @@ final class RemoteForward: @unchecked Sendable {
                     let option = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
                     return channel.setOption(option, value: 1).flatMapErrorThrowing { _ in }
                 }
-                .childChannelOption(.autoRead, value: false)
-                .childChannelOption(.allowRemoteHalfClosure, value: true)
-                .childChannelOption(.maxMessagesPerRead, value: 1)
-                .childChannelOption(.writeBufferWaterMark, value: .everyByte)
-                .childChannelOption(
-                    .recvAllocator,
-                    value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 1024, maximum: 1 << 17)
-                )
                 .childChannelInitializer(accept), eventLoop: eventLoop)
         return bind(addresses[...], port: nil, bound: [], bootstrap, on: eventLoop)
     }

@@ -20,12 +20,18 @@ final class LoopContext: @unchecked Sendable {
     private static let keptOutputs = 8
 
     /// An empty buffer.
-    func takeOutput() -> ByteBuffer { outputs.popLast() ?? ByteBuffer() }
+    func takeOutput() -> ByteBuffer {
+        guard var buffer = outputs.popLast() else { return ByteBuffer() }
+        buffer.clear()
+        return buffer
+    }
 
     /// Gives a buffer back whose bytes are written.
-    func giveBack(_ buffer: consuming ByteBuffer) {
+    ///
+    /// It is cleared when it is taken: only then is it certain that nobody else holds it, without which clearing
+    /// allocates.
+    func giveBack(_ buffer: ByteBuffer) {
         guard outputs.count < Self.keptOutputs else { return }
-        buffer.clear()
         outputs.append(buffer)
     }
 }

@@ -122,7 +122,7 @@ extension SSHConnectionHandler {
         let elapsed = now - relay.countingSince
         relay.delivered = 0
         relay.countingSince = now
-        measureRoundTrip()
+        measureRoundTrip(now: now)
         guard
             let next = WindowPolicy.grown(size, elapsed: elapsed, roundTrip: roundTrip, advertised: advertisedWindows)
         else { return }
@@ -131,9 +131,11 @@ extension SSHConnectionHandler {
         connection.resizeWindow(id, to: next)
     }
 
-    /// Asks the kernel for the round trip, once for each half window: the shortest, since the usual one counts what
-    /// waits in the sockets of a busy machine, which more window would only make longer.
-    private func measureRoundTrip() {
+    /// Asks the kernel for the round trip, now and then: the shortest, since the usual one counts what waits in the
+    /// sockets of a busy machine, which more window would only make longer.
+    private func measureRoundTrip(now: NIODeadline) {
+        guard now - roundTripMeasuredAt > .seconds(1) else { return }
+        roundTripMeasuredAt = now
         socketOptions?.unsafeGetSocketOption(level: .tcp, name: .tcp_info).assumeIsolated().whenSuccess {
             (info: clinux_tcp_info) in
             self.roundTrip = .microseconds(Int64(info.min_rtt))
@@ -302,9 +304,9 @@ extension SSHConnectionHandler {
                     return eventLoop.makeFailedFuture(error)
                 }
             }
-        let joined = Dialer.bootstrap(on: eventLoop)
+        let joined = ClientBootstrap(group: eventLoop)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+                channel.eventLoop.makeCompletedFuture { try Relay.attach(bound.value, to: channel) }
             }
             .withConnectedSocket(ours)
         joined.and(served).assumeIsolated().whenComplete { result in

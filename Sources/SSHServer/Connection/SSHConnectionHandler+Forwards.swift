@@ -144,7 +144,7 @@ extension SSHConnectionHandler {
         }
         let relay = Relay(connection: self, id: nil)
         return channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(relay)
+            try Relay.attach(relay, to: channel)
             openChannel(type, content, for: relay)
         }
     }

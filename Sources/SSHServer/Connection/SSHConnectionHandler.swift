@@ -64,6 +64,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     var advertisedWindows = 0
     /// Of the client's TCP connection, as it was when last asked for.
     var roundTrip = TimeAmount.zero
+    var roundTripMeasuredAt = NIODeadline.uptimeNanoseconds(0)
     var socketOptions: (any SocketOptionProvider)?
     var provedHostKeys: Set<[UInt8]> = []
 
