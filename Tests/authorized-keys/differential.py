@@ -84,7 +84,7 @@ class Server:
             arguments += ["-o", option]
         arguments += [*options, f"{user}@127.0.0.1"] + ([command] if command else [])
         try:
-            ended = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30)
+            ended = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
         except subprocess.TimeoutExpired as error:
             log = "".join(read(f"{self.name}.log").splitlines(True)[-20:])
             print(f"not ok authorized_keys: {self.name} did not answer {' '.join(arguments)}\n{error.stderr}\n{log}")
