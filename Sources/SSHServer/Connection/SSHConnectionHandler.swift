@@ -118,6 +118,9 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
             core.counters.connectionRefused(refusal)
             logger.debug("connection refused", metadata: ["reason": "\(refusal)"])
             phase = .closed
+            // A line before the identification, which clients show with -v (RFC 4253 §4.2); the words are sshd's.
+            let text = refusal == "max-startups" ? "Exceeded MaxStartups" : "Not allowed at this time"
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text + "\r\n")), promise: nil)
             context.close(promise: nil)
             return
         }
