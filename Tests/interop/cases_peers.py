@@ -6,9 +6,10 @@ import time
 
 import targets
 from cases_transport import MIB, rekeying_manager
-from clients import connect
+from clients import connect, http_get, read_some, socks, try_ports
 from harness import Skip, case, contains, equal
 from peers import MAKERS, peer
+from world import free_port, tool
 
 SIZE = 20 * MIB
 
@@ -80,3 +81,56 @@ def judge(t, process, exchange):
     except (AssertionError, OSError) as error:
         time.sleep(0.2)
         raise AssertionError(f"{error}\nstatus {process.poll()}\n{t.log(process)}") from None
+
+
+@case("{} gets an answer, not a hang", ["psftp", "pscp"])
+def putty_files(t, world, name):
+    plink = peer(world, "plink")
+    program = tool(name, "putty-tools")
+    argv = plink.argv(t, world.manager)
+    argv[argv.index(plink.program)] = program
+    # What plink knows and these do not.
+    argv = [word for word in argv if word not in ("-ssh", "-no-antispoof")]
+    file = t.write("file", "content")
+    result = t.run(argv if name == "psftp" else [*argv, file, "127.0.0.1:there"], input=b"ls\nquit\n", seconds=15)
+    result.failed()
+    contains(result.err + result.out, "telepresence traffic manager")
+
+
+@case("plink -D, -L and -R in one session")
+def plink_forwards(t, world):
+    server = targets.Server(targets.echo)
+    t.closing.append(server.close)
+
+    def attempt(base):
+        local, remote = free_port(), free_port()
+        process = t.start(peer(world, "plink").argv(t, world.manager, options=[
+            "-v", "-N", "-D", f"127.0.0.1:{base}", "-L", f"127.0.0.1:{local}:hello:80", "-R",
+            f"{remote}:127.0.0.1:{server.port}"]))
+        t.logged(process, "Remote port forwarding from .* enabled")
+        return base, local, remote
+
+    proxy, local, remote = try_ports(attempt)
+    contains(http_get(connect(local)), "pod=hello-")
+    connection, code = socks(proxy, "db-1.db", world.db_port)
+    equal(code, 0, "SOCKS reply")
+    contains(http_get(connection), "pod=db-1")
+    with connect(remote) as connection:
+        connection.sendall(b"plink")
+        equal(read_some(connection, 5), b"plink", "echo")
+
+
+@case("dbclient -L and a keepalive")
+def dbclient_forward(t, world):
+    def attempt(port):
+        process = t.start(peer(world, "dbclient").argv(
+            t, world.manager, options=["-N", "-K", "1", "-L", f"{port}:hello:80"]))
+        t.wait("the port", lambda: is_open(port), process=process)
+        return port, process
+
+    port, process = try_ports(attempt)
+    contains(http_get(connect(port)), "pod=hello-")
+    # Dropbear ends after three unanswered ones.
+    time.sleep(4.5)
+    assert process.poll() is None, t.log(process)
+    contains(http_get(connect(port)), "pod=hello-")

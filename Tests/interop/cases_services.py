@@ -38,13 +38,15 @@ class Dig:
 NAME = "hello.default.svc.cluster.local"
 
 
-@case("dig +tcp through -L: A of a service, a headless one and a pod")
+@case("dig +tcp through -L: A and AAAA of services, a headless one and a pod")
 def dns_addresses(t, world):
     dig = Dig(t, world)
     equal(dig(NAME).data("A"), [SERVICE_ADDRESS["hello"]], "A of a service")
     equal(dig.status, "NOERROR", "status")
     equal(dig("db.default.svc.cluster.local").data("A"), sorted(DB.values()), "A of a headless service")
     equal(dig("db-1.db.default.svc.cluster.local").data("A"), [DB["db-1"]], "A of a pod")
+    equal(dig("six.default.svc.cluster.local", "AAAA").data("AAAA"), ["fd61::6"], "AAAA of a service")
+    equal(dig("six.default.svc.cluster.local").data("A"), ["10.43.61.6"], "A of a service of both families")
     equal(dig("HELLO.default.SVC.cluster.local").data("A"), [SERVICE_ADDRESS["hello"]], "A, case mixed")
 
 

@@ -1,8 +1,11 @@
 """Sessions of stock ssh: in the background, shared by a ControlMaster, kept alive, and ended by the manager."""
 
+import json
 import os
 import re
 import signal
+import socket
+import struct
 import time
 
 import targets
@@ -227,3 +230,53 @@ def socat(t, world):
     line, _, rest = result.out.partition(b"\n")
     equal(line, b"700000 bytes " + targets.digest(8, 700_000), "what the target received")
     equal(len(rest), 3_000_000, "bytes of the answer")
+
+
+@case("400 connections that end in every way leave no channel and no file open", seconds=90)
+def leaks(t, world):
+    manager = Manager(world, name="leaks")
+    t.closing.append(manager.close)
+    names = ("echo", "until-end", "first-end", "reset", "refused", "notice", "nowhere")
+    paths = {name: t.path(name) for name in names}
+    control, process = master(t, manager, *(
+        option for name in names for option in ("-L", f"{paths[name]}:{name}:7000")))
+
+    def state():
+        result = t.run(manager.ssh("-S", control, "manager", "sessions", "--json")).succeeded()
+        # The command's own channel is one.
+        return (sum(session["channels"] for session in json.loads(result.out)["items"]),
+                len(os.listdir(f"/proc/{manager.process.pid}/fd")))
+
+    channels, files = state()
+    for number in range(60):
+        for name in names:
+            connection = connect(paths[name], 20)
+            try:
+                if number % 5 == 1:
+                    connection.sendall(b"x" * (number * 1000))
+                elif number % 5 == 2:
+                    connection.shutdown(socket.SHUT_WR)
+                elif number % 5 == 3:
+                    connection.sendall(b"y" * 100_000)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                elif number % 5 == 4 and name in ("echo", "until-end", "first-end", "refused", "nowhere"):
+                    connection.sendall(b"z")
+                    connection.shutdown(socket.SHUT_WR)
+                    read_some(connection, 1 << 16)
+            except OSError:
+                # Refused ones end while something is sent to them.
+                pass
+            connection.close()
+    t.wait("the channels' end", lambda: state()[0] == channels, 20)
+    now = state()[1]
+    assert now <= files + 1, f"{now} files are open, {files} were"
+    assert process.poll() is None
+
+
+@case("requests for what the manager has not do no harm: agent, X11, environment, tunnel")
+def harmless(t, world):
+    result = t.run(["env", "DISPLAY=127.0.0.1:99", *world.manager.ssh(
+        "-A", "-X", "-o", "SetEnv=INTEROP=yes", "-o", "ForwardX11Timeout=0", "manager", "version")]).succeeded()
+    matches(result.out, r"\d+\.\d+")
+    path, _ = local_forward(t, world.manager, "hello:80", "-A")
+    contains(http_get(connect(path)), "pod=hello-")

@@ -7,6 +7,7 @@ import threading
 import targets
 from clients import connect, http_get, local_forward, remote_forward
 from harness import Skip, case, contains, equal, matches
+from peers import peer
 from world import Manager, keygen, public, tool
 
 MIB = 1 << 20
@@ -36,6 +37,16 @@ def kex(t, world, name):
     contains(result.err, f"kex: algorithm: {name}")
     rekeys = len(re.findall("SSH2_MSG_NEWKEYS received", result.errors)) - 1
     assert rekeys > 2, f"{rekeys} rekeys"
+
+
+@case("paramiko agrees on mlkem768x25519-sha256")
+def hybrid(t, world):
+    client = peer(world, "paramiko")
+    result = client.exec(t, world.manager, "version", kex="mlkem768x25519-sha256")
+    if "unknown kex" in result.errors.lower():
+        raise Skip("this paramiko, or its cryptography, has no ML-KEM")
+    result.succeeded()
+    contains(world.manager.log(), "kex=mlkem768x25519-sha256")
 
 
 @case("cipher and MAC {}", [f"{cipher} {mac}" for cipher in CIPHERS[3:] for mac in MACS] + CIPHERS[:3])

@@ -14,6 +14,8 @@ if rekey:
     paramiko.packet.Packetizer.REKEY_BYTES = int(rekey)
 connection = socket.create_connection((host, int(port)))
 transport = paramiko.Transport(connection)
+if "PEER_KEX" in os.environ:
+    transport.get_security_options().kex = [os.environ["PEER_KEX"]]
 transport.start_client(timeout=20)
 actual = hashlib.sha256(transport.get_remote_server_key().asbytes()).hexdigest()
 if actual != expected:
@@ -52,7 +54,6 @@ while data := channel.recv(65536):
         view = view[os.write(1, view) :]
 reader.join(5)
 status = channel.recv_exit_status() if mode == "exec" else 0
-print(f"rekeyed {getattr(transport, '_rekeys', 'unknown')}", file=sys.stderr)
 transport.close()
 sys.stderr.flush()
 os._exit(status)

@@ -2,7 +2,8 @@
 
 Each of ours (peer_*.c, peer_*.py) is called with HOST PORT USER KEY HOSTKEY-SHA256 and `exec COMMAND`,
 `direct HOST PORT` or `remote BIND PORT`, and joins the channel to its stdin and stdout; `remote` says `listening PORT`
-on stderr and takes the first connection. PEER_REKEY is the number of bytes after which it is to rekey, if it can.
+on stderr and takes the first connection. PEER_REKEY is the number of bytes after which it is to rekey, if it can, PEER_KEX the
+only key exchange that paramiko may use.
 """
 
 import base64
@@ -39,8 +40,9 @@ class Program:
     def environment(self, rekey):
         return {**os.environ, "PEER_REKEY": str(rekey)} if rekey else None
 
-    def exec(self, t, manager, command):
-        return t.run(self.argv(manager, "exec", command), input=b"")
+    def exec(self, t, manager, command, kex=None):
+        return t.run(self.argv(manager, "exec", command), input=b"",
+                     env={**os.environ, "PEER_KEX": kex} if kex else None)
 
     def direct(self, t, manager, host, port, rekey=None):
         return t.start(self.argv(manager, "direct", host, port), env=self.environment(rekey), stdin=subprocess.PIPE,

@@ -250,6 +250,19 @@ endpoints:
         endpoints("db", DB, self.db_port)
         service("web", "10.43.61.2", 8080, namespace="other")
         endpoints("web", {"web-0": HELLO["hello-0"]}, self.hello_port, namespace="other")
+        parts.append("""\
+apiVersion: v1
+kind: Service
+metadata: {name: six, namespace: default}
+spec:
+  clusterIP: 10.43.61.6
+  clusterIPs: [10.43.61.6, "fd61::6"]
+  ipFamilies: [IPv4, IPv6]
+  ipFamilyPolicy: PreferDualStack
+  ports:
+  - {name: http, port: 80, protocol: TCP, targetPort: http}
+""")
+        endpoints("six", HELLO, self.hello_port)
         service("idle", "10.43.61.9", 80)
         endpoints("idle", {"idle-0": "127.61.0.99"}, 80, ready="false")
         for number, (name, port) in enumerate(self.ports.items()):
