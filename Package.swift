@@ -12,6 +12,7 @@ let settings: [SwiftSetting] = [
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioConcurrencyHelpers = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -61,7 +62,7 @@ let package = Package(
         .target(name: "Kubernetes", dependencies: [yams], swiftSettings: settings),
         .target(
             name: "SSHServer",
-            dependencies: ["SSHProtocol", "CLinux", nioCore, nioPosix, logging, lifecycle],
+            dependencies: ["SSHProtocol", "CLinux", nioCore, nioPosix, nioConcurrencyHelpers, logging, lifecycle],
             swiftSettings: settings),
         .target(
             name: "TrafficManager",

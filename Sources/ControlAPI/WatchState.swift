@@ -4,6 +4,7 @@
 /// So a watcher costs one copy of the list, however fast the list changes.
 package struct WatchState<Object: Codable & Hashable & Sendable, ID: Hashable & Comparable> {
     private var known: [ID: Object] = [:]
+    private var last: [Object] = []
     private let id: (Object) -> ID
     private let differs: (Object, Object) -> Bool
 
@@ -15,6 +16,9 @@ package struct WatchState<Object: Codable & Hashable & Sendable, ID: Hashable & 
 
     /// The lines that lead from what was told so far to `objects`: first what went, then what came or changed, by id.
     package mutating func update(to objects: [Object]) -> [WatchEvent<Object>] {
+        // Cheap for a list that is the very same, as most are.
+        guard objects != last else { return [] }
+        last = objects
         var next: [ID: Object] = [:]
         next.reserveCapacity(objects.count)
         for object in objects { next[id(object)] = object }

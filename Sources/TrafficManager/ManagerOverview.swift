@@ -21,7 +21,7 @@ package final class ManagerOverview: Sendable {
     /// - Parameters:
     ///   - egress: What may be reached beyond the cluster, as the flag has it.
     ///   - now: Seconds since 1970.
-    ///   - services: All services there are; may be asked from any thread, and often.
+    ///   - services: All services there are, by namespace, then name; asked from any thread, and often.
     ///   - directoryProblem: Why the services are missing or old: one line, or nothing.
     package init(
         egress: String, now: @escaping @Sendable () -> Int64, services: @escaping @Sendable () -> [ServiceInfo],
@@ -45,9 +45,8 @@ package final class ManagerOverview: Sendable {
 
     /// By namespace, then name.
     package func services(inNamespace namespace: String? = nil) -> [ServiceInfo] {
-        listServices()
-            .filter { namespace == nil || $0.namespace == namespace }
-            .sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }
+        guard let namespace else { return listServices() }
+        return listServices().filter { $0.namespace == namespace }
     }
 
     /// By id.

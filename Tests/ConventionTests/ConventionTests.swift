@@ -13,12 +13,13 @@ import Testing
         "DNS": ["NIOCore"],
         "ControlAPI": ["FoundationEssentials"],
         "Kubernetes": ["Yams", "FoundationEssentials"],
-        "SSHServer": ["SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "Logging"],
+        "SSHServer": [
+            "SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
+        ],
         "TrafficManager": [
             "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
-            "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "ServiceLifecycle", "Hummingbird", "HTTPTypes",
+            "NIOCore", "NIOPosix", "NIOHTTPTypes", "Logging", "ServiceLifecycle", "UnixSignals", "HTTPTypes",
             "HummingbirdCore",
-            "FoundationEssentials",
         ],
         "SSHClient": ["CLibssh2", "SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "Logging"],
         "Forwarding": ["SSHClient", "NIOCore", "NIOPosix", "Logging"],

@@ -20,6 +20,8 @@ package final class APIServer: Service, Sendable {
         package var maximumConnections = 512
         /// Connections that were accepted and not yet served: a task takes each at once.
         package var maximumPendingConnections = 256
+        /// Connections of one session at a time: each may be a watch, which looks at what it watches again and again.
+        package var maximumConnectionsPerSession = 32
         /// Requests are short: no route has a body, and no client of ours sends more than a dozen fields.
         package var maximumHeaderFieldSize = 8 << 10
         package var maximumHeaderListSize = 16 << 10
@@ -41,6 +43,8 @@ package final class APIServer: Service, Sendable {
     private let connections: AsyncStream<Connection>
     private let arrivals: AsyncStream<Connection>.Continuation
     private let listener = Mutex<(any Channel)?>(nil)
+    /// By session; those without any are not kept.
+    private let sessionConnections = Mutex<[UInt64: Int]>([:])
 
     package init(
         overview: ManagerOverview, configuration: Configuration = Configuration(), group: any EventLoopGroup,
@@ -87,7 +91,30 @@ package final class APIServer: Service, Sendable {
 
     /// Serves one connection that came through SSH. Called on the channel's event loop.
     package func accept(_ channel: any Channel, session: SessionIdentity) -> EventLoopFuture<Void> {
-        accept(channel, session: .some(session))
+        let limit = configuration.maximumConnectionsPerSession
+        let isAdmitted = sessionConnections.withLock { connections in
+            guard connections[session.id, default: 0] < limit else { return false }
+            connections[session.id, default: 0] += 1
+            return true
+        }
+        guard isAdmitted else {
+            channel.close(promise: nil)
+            return channel.eventLoop.makeFailedFuture(TooManyConnections(limit: limit))
+        }
+        channel.closeFuture.whenComplete { _ in
+            self.sessionConnections.withLock { connections in
+                let left = connections[session.id, default: 1] - 1
+                connections[session.id] = left > 0 ? left : nil
+            }
+        }
+        return accept(channel, session: .some(session))
+    }
+
+    /// What a client reads behind `open failed: connect failed:`.
+    struct TooManyConnections: Error, CustomStringConvertible {
+        var limit: Int
+
+        var description: String { "the API has \(limit) connections of this session, and takes no more" }
     }
 
     /// Until graceful shutdown; then answers what was asked and ends the watches.

@@ -14,15 +14,10 @@ package struct ListenerPolicy: Hashable, Sendable {
     package var gatewayPorts: GatewayPorts
     /// Ports below 1024, which the kernel may refuse all the same.
     package var allowsPrivilegedPorts: Bool
-    /// Whether sockets of IPv6 can be bound here: a forward must not fail for a family the host does not have.
-    package var hasIPv6: Bool
 
-    package init(
-        gatewayPorts: GatewayPorts = .clientspecified, allowsPrivilegedPorts: Bool = false, hasIPv6: Bool = true
-    ) {
+    package init(gatewayPorts: GatewayPorts = .clientspecified, allowsPrivilegedPorts: Bool = false) {
         self.gatewayPorts = gatewayPorts
         self.allowsPrivilegedPorts = allowsPrivilegedPorts
-        self.hasIPv6 = hasIPv6
     }
 
     /// What a bind address asks for, apart from names.
@@ -46,13 +41,11 @@ package struct ListenerPolicy: Hashable, Sendable {
         let port = Int(port)
         let wanted: [String] =
             switch (gatewayPorts, request) {
-            case (.yes, .address(let text)) where text == "127.0.0.1" || text == "::1": [text]
             case (.no, .address(let text)) where text == "127.0.0.1" || text == "::1": [text]
             case (.clientspecified, .address(let text)): [text]
             case (.yes, _), (.clientspecified, .wildcard): ["0.0.0.0", "::"]
             default: ["127.0.0.1", "::1"]
             }
-        let usable = wanted.count > 1 && !hasIPv6 ? wanted.filter { !$0.contains(":") } : wanted
-        return try usable.map { try SocketAddress(ipAddress: $0, port: port) }
+        return try wanted.map { try SocketAddress(ipAddress: $0, port: port) }
     }
 }

@@ -37,6 +37,7 @@ package actor AuthorizedKeysFile: ServiceLifecycle.Service {
         if keys.entries.isEmpty {
             logger.warning("no key is authorized: nobody can log in", metadata: ["file": "\(file)"])
         }
+        logger.info("authorized keys loaded", metadata: ["file": "\(file)", "keys": "\(keys.entries.count)"])
         source = AuthorizedKeysSource(keys)
         self.file = file
         self.interval = interval

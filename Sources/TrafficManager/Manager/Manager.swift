@@ -37,9 +37,10 @@ package struct Manager: Sendable {
 
         let clock: @Sendable () -> Int64 = { Int64(time(nil)) }
         let services = directory.directory
+        let list = ServiceList(services)
         overview = ManagerOverview(
             egress: configuration.delegate.egress.mode.rawValue, now: clock,
-            services: { services.snapshot.serviceInfos }, directoryProblem: { services.problem })
+            services: { list.infos }, directoryProblem: { services.problem })
         let group = MultiThreadedEventLoopGroup.singleton
         let api = APIServer(overview: overview, group: group, logger: logger)
         let pool = NIOThreadPool(numberOfThreads: SystemResolver.threads)

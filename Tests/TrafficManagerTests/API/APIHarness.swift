@@ -104,7 +104,12 @@ final class APIHarness: Sendable {
         let api = api
         let served = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .withConnectedSocket(pair[0]).get()
-        try await served.eventLoop.flatSubmit { api.accept(served, session: Self.identity) }.get()
+        do {
+            try await served.eventLoop.flatSubmit { api.accept(served, session: Self.identity) }.get()
+        } catch {
+            close(pair[1])
+            throw error
+        }
         return try await RawConnection.use(
             ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .withConnectedSocket(pair[1], channelInitializer: RawConnection.setUp), body)

@@ -7,14 +7,13 @@ import Testing
 
 @Suite struct ManagerCommandsTests {
     private static let services = [
+        ServiceInfo(name: "db", namespace: "data", type: "Headless", endpoints: .init(ready: 0, total: 1)),
         ServiceInfo(
             name: "hello", namespace: "default", clusterIPs: ["10.43.0.7", "fd00::7"],
             ports: [
                 .init(name: "http", port: 80, targetPort: "8080"),
                 .init(name: "", port: 53, protocol: "UDP", targetPort: "dns"),
             ], endpoints: .init(ready: 2, total: 3)),
-        ServiceInfo(
-            name: "db", namespace: "data", type: "Headless", endpoints: .init(ready: 0, total: 1)),
     ]
 
     private static func identity(_ id: UInt64, user: String, comment: String) -> SessionIdentity {

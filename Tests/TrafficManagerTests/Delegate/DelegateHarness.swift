@@ -66,8 +66,9 @@ struct DelegateHarness {
     ) throws {
         let stream = try ObjectStream(reading: Array(Self.objects.utf8), file: "services.yaml")
         let directory = Directory(DirectorySnapshot(objects: stream.objects))
+        let list = ServiceList(directory)
         let overview = ManagerOverview(
-            egress: configuration.egress.mode.rawValue, now: { 0 }, services: { directory.snapshot.serviceInfos })
+            egress: configuration.egress.mode.rawValue, now: { 0 }, services: { list.infos })
         let serve: ManagerDelegate.ServiceHandler = { channel, _ in channel.eventLoop.makeSucceededVoidFuture() }
         delegate = ManagerDelegate(
             configuration: configuration, directory: directory,
