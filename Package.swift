@@ -101,6 +101,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "DNSTests", dependencies: ["DNS", nioCore], swiftSettings: settings),
         .testTarget(name: "KubernetesTests", dependencies: ["Kubernetes"], swiftSettings: settings),
+        .testTarget(
+            name: "SSHServerTests", dependencies: ["SSHServer", "SSHProtocol", nioCore, nioPosix, logging],
+            swiftSettings: settings),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI"], swiftSettings: settings),
         .testTarget(
             name: "TrafficManagerTests",

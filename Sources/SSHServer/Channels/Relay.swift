@@ -19,6 +19,8 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
 
     /// `nil` once the two are parted.
     private(set) var connection: SSHConnectionHandler?
+    /// The session that what waits for the target counts for: beyond parting, until all is delivered.
+    private var accountant: SSHConnectionHandler?
     /// The channel; set when it is known (a channel that we open is, before its relay).
     var id: ChannelID?
     private var context: ChannelHandlerContext?
@@ -48,6 +50,7 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     private var isReading = false
     private var targetEnded = false
     private var targetVanished = false
+    private var hasTargetFailed = false
     private(set) var isBlocked = false
 
     /// The channel is confirmed: data may flow.
@@ -55,6 +58,7 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
 
     init(connection: SSHConnectionHandler, id: ChannelID?) {
         self.connection = connection
+        accountant = connection
         self.id = id
     }
 
@@ -75,7 +79,7 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
         touch()
         if !isTargetWritable {
             backlog.writeImmutableBuffer(data)
-            connection?.backlogGrew(by: data.readableBytes)
+            account()
             return
         }
         unacknowledged += data.readableBytes
@@ -98,8 +102,25 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
         connection.touched.append(self)
     }
 
-    /// Bytes that wait for the target.
-    var backlogBytes: Int { backlog.readableBytes }
+    /// Bytes that wait for the target, as its session counts them.
+    private(set) var heldBytes = 0
+
+    /// Tells the session how much waits for the target, also where NIO holds it.
+    private func account() {
+        let held = isTargetWritable ? 0 : unacknowledged + backlog.readableBytes
+        guard held != heldBytes, let accountant else { return }
+        let growth = held - heldBytes
+        heldBytes = held
+        accountant.heldBytesChanged(by: growth)
+    }
+
+    private func stopAccounting() {
+        guard let accountant else { return }
+        self.accountant = nil
+        accountant.forget(self)
+        accountant.heldBytesChanged(by: -heldBytes)
+        heldBytes = 0
+    }
 
     /// Hands the turn's data to the socket and gives its bytes back to the peer once they are taken.
     func flush() {
@@ -126,12 +147,12 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
             }
             guard backlog.readableBytes > 0, let context else { break }
             unacknowledged = backlog.readableBytes
-            connection?.backlogShrank(by: unacknowledged)
             let waiting = backlog
             backlog = ByteBuffer()
             context.writeAndFlush(wrapOutboundOut(waiting), promise: nil)
             isTargetWritable = context.channel.isWritable
         }
+        account()
         if peerEnded, !isOutputClosed, unacknowledged == 0, backlog.readableBytes == 0 { closeOutput() }
     }
 
@@ -236,19 +257,22 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A reset, mostly: `channelInactive` follows and tells the peer.
+        hasTargetFailed = true
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
         channel = nil
+        // Once its input is shut down, a target's end comes as this alone: NIO closes what has ended both ways.
+        if isOutputClosed, !hasTargetFailed { targetEnded = true }
         targetVanished = !targetEnded
         isOutputClosed = true
-        connection?.backlogShrank(by: backlog.readableBytes)
+        stopAccounting()
         backlog = ByteBuffer()
         // What was read before is still on its way to the peer: `resume` goes on after it.
         guard parked.readableBytes == 0 else { return }
-        if targetVanished { vanishTowardsPeer() } else { closeIfDone() }
+        if targetVanished { vanishTowardsPeer() } else { endTowardsPeer() }
     }
 
     /// The target was reset: the channel is closed without an EOF.
@@ -263,20 +287,27 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     /// The channel is gone. What was received before an EOF is delivered still; without one the target is reset.
     func part(reset: Bool) {
         guard let connection else { return }
-        connection.backlogShrank(by: backlog.readableBytes)
         self.connection = nil
         parked = ByteBuffer()
-        guard let context else { return }
+        guard let context else { return stopAccounting() }
         if reset || !peerEnded {
-            abort(context)
+            abandon()
         } else if isOutputClosed {
             context.close(promise: nil)
         } else {
             if staged.readableBytes > 0 { context.write(wrapOutboundOut(staged), promise: nil) }
             staged = ByteBuffer()
             context.flush()
+            isTargetWritable = context.channel.isWritable
             settle()
+            if !isOutputClosed { connection.linger(self) }
         }
+    }
+
+    /// Gives up what waits for the target, which is reset.
+    func abandon() {
+        stopAccounting()
+        if let context { abort(context) }
     }
 
     /// Ends the target's connection so that it sees a reset and not an end of data.

@@ -142,24 +142,45 @@ extension SSHConnectionHandler {
         }
     }
 
-    /// Bytes of the peer wait for a target. Above the session's bound the channel with most of them is reset: its
-    /// target has stopped reading, and the others must not pay for it.
-    func backlogGrew(by count: Int) {
-        backlogBytes += count
-        guard backlogBytes > core.configuration.limits.memoryPerSession else { return }
+    /// More or fewer bytes of the peer wait for targets. Above the session's bound those that wait for a closed channel's
+    /// target go first, then the channel with most of them is reset: its target has stopped reading, and the others
+    /// must not pay for it.
+    func heldBytesChanged(by growth: Int) {
+        heldBytes += growth
+        guard growth > 0 else { return }
+        while heldBytes > core.configuration.limits.memoryPerSession, dropMostHeld() {
+            logger.warning("channel reset: its target does not read and the session's memory is full")
+            core.counters.channelRefused("memory")
+        }
+    }
+
+    private func dropMostHeld() -> Bool {
+        if let oldest = lingering.first {
+            oldest.abandon()
+            return true
+        }
         var worst: (index: Int, relay: Relay)?
         for index in endpoints.indices {
             guard case .relay(let relay) = endpoints[index] else { continue }
-            if relay.backlogBytes > worst?.relay.backlogBytes ?? 0 { worst = (index, relay) }
+            if relay.heldBytes > worst?.relay.heldBytes ?? 0 { worst = (index, relay) }
         }
-        guard let worst, let id = worst.relay.id else { return }
-        logger.warning("channel reset: its target does not read and the session's memory is full")
-        core.counters.channelRefused("memory")
+        guard let worst, let id = worst.relay.id else { return false }
         connection.close(id)
         dropEndpoint(at: worst.index, connectionLost: true)
+        scheduleFlush()
+        return true
     }
 
-    func backlogShrank(by count: Int) { backlogBytes -= count }
+    /// A channel is closed whose target has not taken all that came before the peer's end.
+    func linger(_ relay: Relay) {
+        lingering.append(relay)
+        if lingering.count > Self.maximumLingering { lingering.first?.abandon() }
+    }
+
+    func forget(_ relay: Relay) {
+        guard !lingering.isEmpty else { return }
+        lingering.removeAll { $0 === relay }
+    }
 
     // MARK: - Opening
 

@@ -59,7 +59,11 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     /// Those whose sockets are being bound: a client may ask for many before it has one answer.
     var pendingForwards = 0
     /// Bytes of all relays that wait for slow targets.
-    var backlogBytes = 0
+    var heldBytes = 0
+    /// Relays whose channels are closed and whose targets have not taken all that came before, oldest first.
+    var lingering: ContiguousArray<Relay> = []
+    /// Each holds a socket.
+    static let maximumLingering = 256
     /// The receive windows of all channels together.
     var advertisedWindows = 0
     /// Of the client's TCP connection, as it was when last asked for.
@@ -171,6 +175,12 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         expiryTimer?.cancel()
         aliveTimer?.cancel()
         for index in endpoints.indices { dropEndpoint(at: index, connectionLost: true) }
+        let rest = lingering
+        if !rest.isEmpty {
+            context?.eventLoop.scheduleTask(in: core.configuration.limits.drainTime) {
+                for relay in rest { relay.abandon() }
+            }
+        }
         for forward in forwards { forward.close() }
         core.counters.listenersActive.subtract(forwards.count)
         forwards = []
