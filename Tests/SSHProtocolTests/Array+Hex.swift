@@ -1,4 +1,4 @@
-extension [UInt8] {
+extension Array where Element == UInt8 {
     var hex: String {
         map { byte in String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }.joined()
     }
