@@ -114,6 +114,16 @@ let package = Package(
         .testTarget(
             name: "HelloTests", dependencies: ["hello", nioCore, nioPosix, nioHTTP1], swiftSettings: settings),
 
+        .testTarget(
+            name: "SSHClientTests", dependencies: ["SSHClient", "SSHProtocol", nioCore, nioPosix],
+            swiftSettings: settings),
+        .testTarget(
+            name: "ForwardingTests",
+            dependencies: ["Forwarding", "SSHClient", "SSHProtocol", nioCore, nioPosix, logging, crypto],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CLITests", dependencies: ["telepresence", "SSHProtocol"], swiftSettings: settings),
+
         // What the sources promise about themselves: imports, sizes, names, words.
         .testTarget(name: "ConventionTests", swiftSettings: settings),
     ],

@@ -70,6 +70,11 @@ package struct SSHClientError: Error, Hashable, Sendable, CustomStringConvertibl
         }
     }
 
+    /// A connection that failed on this side, in the words of a manager's refusal.
+    package static func connectFailed(_ text: String) -> SSHClientError {
+        .openFailed(OpenFailure(.connectFailed, text))
+    }
+
     package static func openFailed(_ failure: OpenFailure) -> SSHClientError {
         let reason =
             switch failure.reason {

@@ -1,7 +1,7 @@
 import NIOCore
 import SSHClient
 
-/// A connection accepted for `-D`: learns where to, asks for the channel, answers, and leaves.
+/// A connection that says in SOCKS where it leads, for `-D` and for `-R` without a target: learns where to, asks for the channel, answers, and leaves.
 final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -11,16 +11,17 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// A greeting and a request together are under 600 bytes; what follows belongs to the connection.
     private static let maximumInput = 65_536 * 2
 
-    private let forwarder: Forwarder
-    private let spec: ForwardSpec
+    /// Makes the connection that was asked for, and joins it to the channel it is given.
+    typealias Opener = (ChannelTarget, any Channel, @escaping (Result<Void, SSHClientError>) -> Void) -> Void
+
+    private let opener: Opener
     private var machine = SOCKSMachine()
     private var input = ByteBuffer()
     private var isOpening = false
     private var deadline: Scheduled<Void>?
 
-    init(forwarder: Forwarder, spec: ForwardSpec) {
-        self.forwarder = forwarder
-        self.spec = spec
+    init(opener: @escaping Opener) {
+        self.opener = opener
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -77,7 +78,7 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func open(_ request: SOCKSRequest, _ context: ChannelHandlerContext) {
         let target = ChannelTarget.tcp(host: request.host, port: request.port)
         let channel = context.channel
-        forwarder.pool.open(target, originator: Originator(channel.remoteAddress), glueTo: channel) { result in
+        opener(target, channel) { result in
             switch result {
             case .success:
                 context.writeAndFlush(self.wrapOutboundOut(self.machine.succeed()), promise: nil)
@@ -87,7 +88,6 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
                 }
                 context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
             case .failure(let error):
-                self.forwarder.report(self.spec, target, error)
                 self.refuse(context, self.machine.fail(SOCKSFailure(error)))
             }
         }

@@ -166,7 +166,7 @@ final class Forwarder {
                             AcceptHandler(forwarder: loop.value, spec: spec, target: target))
                     case .socks:
                         try channel.pipeline.syncOperations.addHandler(
-                            SOCKSHandler(forwarder: loop.value, spec: spec))
+                            SOCKSHandler(opener: loop.value.throughManager(spec)))
                     }
                 }
             }
@@ -219,7 +219,50 @@ final class Forwarder {
                 }
             }
         case .socks:
-            channel.refuse()
+            joinSOCKS(channel, spec)
+        }
+    }
+
+    /// SOCKS on the workstation: connections go through the manager.
+    private func throughManager(_ spec: ForwardSpec) -> SOCKSHandler.Opener {
+        { target, app, completion in
+            self.pool.open(target, originator: Originator(app.remoteAddress), glueTo: app) { result in
+                if case .failure(let error) = result { self.report(spec, target, error) }
+                completion(result)
+            }
+        }
+    }
+
+    /// SOCKS at the manager: connections leave from the workstation. The channel is joined to a pair of sockets, so
+    /// that the other end of the pair is an app's connection like any other.
+    private func joinSOCKS(_ channel: AcceptedChannel, _ spec: ForwardSpec) {
+        SocketPair.make(on: eventLoop).assumeIsolated().whenComplete { [weak self] result in
+            guard let self, case .success((let near, let far)) = result else { return channel.refuse() }
+            do {
+                let opener: SOCKSHandler.Opener = { target, app, completion in
+                    self.connect(target).assumeIsolated().whenComplete { result in
+                        switch result {
+                        case .success(let destination):
+                            do {
+                                try RelayHandler.join(app, destination)
+                                completion(.success(()))
+                            } catch {
+                                destination.close(promise: nil)
+                                completion(.failure(SSHClientError(.cancelled, "\(error)")))
+                            }
+                        case .failure(let error):
+                            let reason = ConnectFailure.text(error)
+                            self.onEvent(.connectionFailed(spec, target: target.description, reason: reason))
+                            completion(.failure(.connectFailed(reason)))
+                        }
+                    }
+                }
+                try far.pipeline.syncOperations.addHandler(SOCKSHandler(opener: opener))
+                channel.glue(to: near)
+            } catch {
+                near.close(promise: nil)
+                far.close(promise: nil)
+            }
         }
     }
 

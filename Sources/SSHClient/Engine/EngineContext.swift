@@ -17,6 +17,8 @@ final class EngineContext {
 
     /// What the manager said in SSH_MSG_DISCONNECT.
     var disconnectText: String?
+    /// The last SSH_MSG_DEBUG: a manager says there why it refuses a remote forward, for which the protocol has no text.
+    var debugText: String?
     /// The answer to the open under way. libssh2 keeps the reason's number only, so it is read as the message is freed.
     var openFailure: OpenFailure?
     var awaitsOpenAnswer = false

@@ -59,7 +59,10 @@ extension SSHEngine {
         case LIBSSH2_ERROR_EAGAIN:
             return .again
         case LIBSSH2_ERROR_REQUEST_DENIED, LIBSSH2_ERROR_PROTO:
-            throw SSHClientError(.forwardRefused, "remote port forwarding failed for listen port \(port)")
+            throw SSHClientError(
+                .forwardRefused,
+                context.debugText ?? "the manager refused to listen on '\(address)' port \(port): "
+                    + "the port is taken, or the key may not listen there")
         default:
             throw failure(Int(code))
         }

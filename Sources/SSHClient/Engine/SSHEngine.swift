@@ -97,6 +97,17 @@ final class SSHEngine {
             let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
             context.disconnectText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
         }
+        typealias Debug = @convention(c) (
+            OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
+            UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+        ) -> Void
+        let debug: Debug = { _, _, message, length, _, _, abstract in
+            guard let message, length > 0, let context = EngineContext.from(abstract) else { return }
+            let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
+            context.debugText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
+        }
+        libssh2_session_callback_set(
+            session, CInt(LIBSSH2_CALLBACK_DEBUG), unsafeBitCast(debug, to: UnsafeMutableRawPointer.self))
         libssh2_session_callback_set(
             session, CInt(LIBSSH2_CALLBACK_SEND), unsafeBitCast(send, to: UnsafeMutableRawPointer.self))
         libssh2_session_callback_set(

@@ -1,4 +1,5 @@
 import NIOCore
+import SSHProtocol
 
 /// A session's dial channel: the requests that wait for an answer, and the channels that wait for their request.
 final class DialChannel {
@@ -25,7 +26,16 @@ final class DialChannel {
         let id = nextID
         nextID &+= 1
         pending[id] = request
-        DialProtocol.writeDial(request.target, id: id, originator: request.originator, into: &output)
+        let frame: DialFrame =
+            switch request.target {
+            case .tcp(let host, let port):
+                .dial(
+                    id: id, host: host, port: UInt32(port), originatorHost: request.originator.host,
+                    originatorPort: UInt32(request.originator.port))
+            case .unix(let path):
+                .dialStreamLocal(id: id, path: path)
+            }
+        frame.write(into: &output)
         return id
     }
 }

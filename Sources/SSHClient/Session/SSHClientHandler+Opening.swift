@@ -16,7 +16,7 @@ extension SSHClientHandler {
             let id = dial.request(request)
             request.onCancel = { [weak self, weak dial] in
                 guard let self, let dial, dial.pending.removeValue(forKey: id) != nil else { return }
-                DialProtocol.writeCancel(id: id, into: &dial.output)
+                DialFrame.cancel(id: id).write(into: &dial.output)
                 self.writeDial()
             }
             return writeDial()
@@ -79,6 +79,7 @@ extension SSHClientHandler {
                 operations.removeFirst()
                 continue
             }
+            if !operation.hasStarted { engine.context.debugText = nil }
             operations[operations.startIndex].hasStarted = true
             let outcome: SessionOperation.Outcome?
             do throws(SSHClientError) {
@@ -141,11 +142,11 @@ extension SSHClientHandler {
 
     /// Asks for the manager's fast opens; a stock server refuses, and opens go one by one.
     func setUpDial() {
-        enqueueStart(.open(type: DialProtocol.channelType, message: ByteBuffer())) { [weak self] result in
+        enqueueStart(.open(type: DialFrame.channelType, message: ByteBuffer())) { [weak self] result in
             guard let self else { return }
             guard case .success(.channel(let channel)) = result else { return self.setUpIdleChannel() }
             let listen = SessionOperation.Kind.listen(
-                address: DialProtocol.listenAddress, port: DialProtocol.listenPort, backlog: Self.acceptBacklog)
+                address: DialFrame.bindAddress, port: UInt16(DialFrame.bindPort), backlog: Self.acceptBacklog)
             self.idleChannel = channel
             self.enqueueStart(listen) { [weak self] result in
                 guard let self else { return }
@@ -189,20 +190,33 @@ extension SSHClientHandler {
         dial.output.clear()
     }
 
+    private func readFrame(_ input: inout ByteBuffer) throws(SSHClientError) -> DialFrame? {
+        do throws(Disconnect) {
+            return try DialFrame.read(from: &input, sentBy: .server)
+        } catch {
+            throw SSHClientError(.connectionLost, "the manager broke the dial protocol: \(error.text)")
+        }
+    }
+
     func readDialChannel() throws(SSHClientError) {
         guard let dial else { return }
         try flushDial()
         dial.input.discardReadBytes()
         loop: while true {
-            switch try engine.read(dial.channel, into: &dial.input, limit: DialProtocol.maximumFrameSize) {
+            switch try engine.read(dial.channel, into: &dial.input, limit: DialFrame.maximumLength) {
             case .nothing: break loop
             case .endOfFile: throw SSHClientError(.connectionLost, "the manager closed the dial channel")
             case .bytes:
-                while let answer = try DialProtocol.readAnswer(from: &dial.input) {
-                    switch answer {
-                    case .opened(let id): dial.opened.append(id)
-                    case .failed(let id, let failure):
+                while let frame = try readFrame(&dial.input) {
+                    switch frame {
+                    case .opened(let id):
+                        dial.opened.append(id)
+                    case .failed(let id, let reason, let text):
+                        let failure = OpenFailure(
+                            OpenFailure.Reason(rawValue: reason) ?? .connectFailed, EngineContext.printable(text))
                         dial.pending.removeValue(forKey: id)?.fail(.openFailed(failure))
+                    case .dial, .dialStreamLocal, .cancel:
+                        break
                     }
                 }
             }

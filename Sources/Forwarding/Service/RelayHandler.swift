@@ -1,0 +1,94 @@
+import NIOCore
+import SSHClient
+
+/// Half of a pair that joins two sockets of the workstation on one event loop.
+///
+/// Each half reads only while the other takes bytes; EOF passes in either direction on its own, an error ends both.
+final class RelayHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private var context: ChannelHandlerContext?
+    private weak var partner: RelayHandler?
+    private var inputEnded = false
+    private var outputEnded = false
+
+    static func join(_ first: any Channel, _ second: any Channel) throws {
+        let (one, other) = (RelayHandler(), RelayHandler())
+        one.partner = other
+        other.partner = one
+        for (channel, handler) in [(first, one), (second, other)] {
+            try channel.pipeline.syncOperations.addHandler(handler)
+        }
+        first.read()
+        second.read()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        partner?.write(unwrapInboundIn(data))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        guard let partner, !inputEnded else { return }
+        partner.context?.flush()
+        if partner.isWritable { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard context.channel.isWritable else { return }
+        partner?.resume()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            inputEnded = true
+            partner?.end()
+            closeIfDone()
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        partner?.abort()
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let partner = partner
+        self.partner = nil
+        if inputEnded { partner?.closeIfDone() } else { partner?.abort() }
+        context.fireChannelInactive()
+    }
+
+    private var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    private func write(_ bytes: ByteBuffer) { context?.write(wrapOutboundOut(bytes), promise: nil) }
+
+    private func resume() {
+        if !inputEnded { context?.read() }
+    }
+
+    private func end() {
+        guard !outputEnded, let context else { return }
+        outputEnded = true
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            if self.inputEnded { context.close(promise: nil) } else { context.close(mode: .output, promise: nil) }
+        }
+    }
+
+    private func closeIfDone() {
+        guard inputEnded, outputEnded, let context else { return }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+            context.close(promise: nil)
+        }
+    }
+
+    private func abort() {
+        partner = nil
+        if let context { AbortiveClose.close(context.channel) }
+    }
+}
