@@ -7,7 +7,8 @@ import Testing
         #expect(result == .init(status: 0, output: "Client v0.5.0 (api v3)\n", error: ""))
     }
 
-    @Test(arguments: [[], ["forward"], ["keygen"], ["ssh-config"]]) func helpHasExamples(_ words: [String]) async throws {
+    @Test(arguments: [[], ["forward"], ["keygen"], ["ssh-config"]]) func helpHasExamples(_ words: [String]) async throws
+    {
         let result = try await Command.run(words + ["--help"])
         #expect(result.status == 0)
         #expect(result.output.contains("EXAMPLES"))

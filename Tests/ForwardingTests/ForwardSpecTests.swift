@@ -41,7 +41,8 @@ import Testing
             kind: .local, text: #"/tmp/a\:b:hello:80"#, listen: .unix(path: "/tmp/a:b"), target: tcp("hello", 80)),
         Case(kind: .local, text: "  1:h:2", listen: .tcp(bind: nil, port: 1), target: tcp("h", 2)),
         Case(kind: .remote, text: "0:localhost:3000", listen: .tcp(bind: nil, port: 0), target: tcp("localhost", 3000)),
-        Case(kind: .remote, text: "hello:80:localhost:9000", listen: .tcp(bind: "hello", port: 80),
+        Case(
+            kind: .remote, text: "hello:80:localhost:9000", listen: .tcp(bind: "hello", port: 80),
             target: tcp("localhost", 9000)),
         Case(kind: .remote, text: "1080", listen: .tcp(bind: nil, port: 1080), target: .socks),
         Case(

@@ -46,7 +46,9 @@ struct ForwardingServiceTests {
 
     // MARK: Carrying
 
-    @Test(arguments: [ForwardSpec.Kind.local, .remote]) func carriesBothDirectionsWhole(_ kind: ForwardSpec.Kind) async throws {
+    @Test(arguments: [ForwardSpec.Kind.local, .remote]) func carriesBothDirectionsWhole(_ kind: ForwardSpec.Kind)
+        async throws
+    {
         let echo = try await EchoServer.start()
         try await with([(kind, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
             let connection = try await TestConnection.open(port: port(service))
@@ -61,7 +63,9 @@ struct ForwardingServiceTests {
             let port = try port(service)
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for seed in 1...4 {
-                    group.addTask { try await TestConnection.open(port: port).exchange(8 * Self.megabyte, seed: UInt64(seed)) }
+                    group.addTask {
+                        try await TestConnection.open(port: port).exchange(8 * Self.megabyte, seed: UInt64(seed))
+                    }
                 }
                 for try await same in group { #expect(same) }
             }
@@ -177,7 +181,8 @@ struct ForwardingServiceTests {
         let taken = try await EchoServer.start()
         let error = await #expect(throws: ForwardSetupError.self) {
             try await start(
-                [(.local, "0:hello:80"), (.local, "127.0.0.1:\(taken.port):hello:80")], daemon.configuration(), EventLog())
+                [(.local, "0:hello:80"), (.local, "127.0.0.1:\(taken.port):hello:80")], daemon.configuration(),
+                EventLog())
         }
         #expect(error?.description.contains("127.0.0.1:\(taken.port):hello:80") == true)
         #expect(error?.description.contains("in use") == true)

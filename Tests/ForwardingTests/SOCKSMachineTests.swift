@@ -65,7 +65,10 @@ import Testing
         ("name like an option", [5, 1, 0, 5, 1, 0, 3, 2, 0x2d, 0x78, 0, 80], [5, 1, 0, 1, 0, 0, 0, 0, 0, 0]),
         ("name with NUL", [5, 1, 0, 5, 1, 0, 3, 2, 0x61, 0, 0, 80], [5, 1, 0, 1, 0, 0, 0, 0, 0, 0]),
         ("SOCKS4 BIND", [4, 2, 0, 80, 10, 0, 0, 1, 0], [0, 91, 0, 0, 0, 0, 0, 0]),
-        ("SOCKS4 endless user", [4, 1, 0, 80, 10, 0, 0, 1] + Array(repeating: 65, count: 300), [0, 91, 0, 0, 0, 0, 0, 0]),
+        (
+            "SOCKS4 endless user", [4, 1, 0, 80, 10, 0, 0, 1] + Array(repeating: 65, count: 300),
+            [0, 91, 0, 0, 0, 0, 0, 0]
+        ),
     ])
     func refuses(_ name: String, _ bytes: [UInt8], _ answer: [UInt8]) {
         var machine = SOCKSMachine()

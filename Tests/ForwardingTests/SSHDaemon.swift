@@ -14,7 +14,7 @@ final class SSHDaemon: Sendable {
     let userKey: PrivateKey
     private let process: pid_t
 
-    /// - Parameter options: more lines for sshd_config.
+    /// Starts one; `options` are more lines for sshd_config.
     static func start(_ options: [String] = []) async throws -> SSHDaemon {
         try await NIOThreadPool.singleton.runIfActive { try SSHDaemon(options) }
     }

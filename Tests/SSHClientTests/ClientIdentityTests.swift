@@ -33,7 +33,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "ssh-ed25519 AAAA", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"])
+    @Test(arguments: [
+        "", "ssh-ed25519 AAAA", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+    ])
     func whatIsNoKeyIsRefused(_ text: String) throws {
         try withFile(text, mode: 0o600) { path in
             let error = #expect(throws: SSHClientError.self) { try ClientIdentity(path: path) }

@@ -26,7 +26,9 @@ import Testing
     }
 
     @Test func aChangedOneNamesTheLine() {
-        guard case .changed(let advice) = pin("# me\n" + KnownHosts.line(host: "manager", port: 8022, key: other)).check(key)
+        guard
+            case .changed(let advice) = pin("# me\n" + KnownHosts.line(host: "manager", port: 8022, key: other)).check(
+                key)
         else {
             Issue.record("not changed")
             return

@@ -18,6 +18,7 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var machine = SOCKSMachine()
     private var input = ByteBuffer()
     private var isOpening = false
+    private var ended = false
     private var deadline: Scheduled<Void>?
 
     init(opener: @escaping Opener) {
@@ -35,7 +36,8 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         input.writeBuffer(&bytes)
-        guard input.readableBytes <= Self.maximumInput else { return context.close(promise: nil) }
+        // Once it waits for its channel, only what came before the end of its half is read (see SSHClientPool.open).
+        guard isOpening || input.readableBytes <= Self.maximumInput else { return context.close(promise: nil) }
         step(context)
     }
 
@@ -44,9 +46,10 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         // A client may end its half once it has asked; before that there is nobody to serve.
-        if case ChannelEvent.inputClosed = event, !isOpening { context.close(promise: nil) }
-        context.fireUserInboundEventTriggered(event)
+        ended = true
+        if !isOpening { context.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -86,6 +89,7 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
                     context.fireChannelRead(NIOAny(self.input))
                     self.input = ByteBuffer()
                 }
+                if self.ended { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
                 context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
             case .failure(let error):
                 self.refuse(context, self.machine.fail(SOCKSFailure(error)))

@@ -8,6 +8,9 @@ final class AcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let forwarder: Forwarder
     private let spec: ForwardSpec
     private let target: ChannelTarget
+    /// What NIO read because the app had ended its half already; no more than the kernel's receive buffer.
+    private var held: [ByteBuffer] = []
+    private var ended = false
 
     init(forwarder: Forwarder, spec: ForwardSpec, target: ChannelTarget) {
         self.forwarder = forwarder
@@ -20,6 +23,9 @@ final class AcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         forwarder.pool.open(target, originator: Originator(channel.remoteAddress), glueTo: channel) { result in
             switch result {
             case .success:
+                for bytes in self.held { context.fireChannelRead(NIOAny(bytes)) }
+                self.held = []
+                if self.ended { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
                 context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
             case .failure(let error):
                 self.forwarder.report(self.spec, self.target, error)
@@ -27,6 +33,18 @@ final class AcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
             }
         }
         context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        held.append(unwrapInboundIn(data))
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            ended = true
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -97,10 +97,11 @@ final class SSHEngine {
             let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
             context.disconnectText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
         }
-        typealias Debug = @convention(c) (
-            OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
-            UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-        ) -> Void
+        typealias Debug =
+            @convention(c) (
+                OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
+                UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+            ) -> Void
         let debug: Debug = { _, _, message, length, _, _, abstract in
             guard let message, length > 0, let context = EngineContext.from(abstract) else { return }
             let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))

@@ -152,7 +152,9 @@ package final class SSHClientPool {
 
     /// Opens a channel and joins it to `app`; on failure `app` is left as it is.
     ///
-    /// `app` is a channel of the pool's event loop, with `autoRead` off and half-closure allowed.
+    /// `app` is a channel of the pool's event loop, with `autoRead` off and half-closure allowed. When its peer ends its
+    /// half early, NIO reads what is there all the same: the owner holds that back until `completion`, then passes it
+    /// down the pipeline, with the event of the end.
     package func open(
         _ target: ChannelTarget, originator: Originator, glueTo app: any Channel,
         completion: @escaping (Result<Void, SSHClientError>) -> Void
@@ -169,9 +171,9 @@ package final class SSHClientPool {
                     session.close(channel)
                     return completion(.failure(SSHClientError(.cancelled, "the app closed its connection")))
                 }
-                // The answer goes first: what the target says must come after it.
-                completion(.success(()))
+                // Nothing flows before this turn of the loop is over: the owner's answer, and what it held back, go first.
                 session.glue(channel, to: app)
+                completion(.success(()))
             case .failure(let error):
                 completion(.failure(error))
             }
