@@ -12,9 +12,9 @@ package struct TransportConfiguration: Sendable {
     package var keyExchangeAlgorithms = KeyExchangeAlgorithm.preferred
     package var ciphers = CipherAlgorithm.preferred
     package var macs = MACAlgorithm.preferred
+    /// For cookies, and when to exchange keys anew. The system's generator, unless a test wants to know what comes.
     package var randomBytes: @Sendable (_ count: Int) -> [UInt8] = { count in
-        var generator = SystemRandomNumberGenerator()
-        return (0..<count).map { _ in generator.next() }
+        (0..<count).map { _ in UInt8.random(in: .min ... .max) }
     }
 
     package init(role: Role, identification: String, hostKeys: [PrivateKey] = []) {
