@@ -65,9 +65,7 @@ struct TestServer: Sendable {
     let keys: AuthorizedKeysSource
     let running: Task<Void, any Error>
 
-    /// Runs `body` with a server.
-    ///
-    /// - Parameter keyOptions: what stands before the key in `authorized_keys`.
+    /// Runs `body` with a server; `keyOptions` stand before the key in `authorized_keys`.
     static func with(
         keyOptions: String = "", limits: (inout ServerLimits) -> Void = { _ in },
         _ body: (TestServer) async throws -> Void
@@ -122,7 +120,8 @@ struct TestServer: Sendable {
         for _ in 0..<3000 {
             let statistics = server.statistics()
             if isMet(statistics) { return statistics }
-            try await Task.sleep(for: .milliseconds(10))
+            try await MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: .milliseconds(10)) {}
+                .futureResult.get()
         }
         return server.statistics()
     }

@@ -246,9 +246,8 @@ extension SSHConnectionHandler {
 
     /// Connects what a channel asks for: checks the key's options, asks the delegate where it leads, dials.
     ///
-    /// - Parameters:
-    ///   - began: told what can be cancelled.
-    ///   - completion: called once, on the connection's loop, unless the dial is cancelled.
+    /// `began` is told what can be cancelled; `completion` is called once, on the connection's loop, unless the dial is
+    /// cancelled.
     func dial(
         _ request: ChannelOpenRequest, channel: ChannelID? = nil, began: @escaping (Dialer) -> Void,
         completion: @escaping (Result<Relay, OpenFailure>) -> Void
