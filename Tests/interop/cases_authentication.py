@@ -263,9 +263,9 @@ def forced(t, world):
 
 @case("a session ends when its key expires (expiry-time)")
 def expires(t, world):
-    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=10)
     key = add(t, world, f'expiry-time="{moment:%Y%m%d%H%M%S}Z"')
-    logs_in(t, world, key, seconds=6)
+    logs_in(t, world, key, seconds=8)
     process = t.start(users(world).manager.ssh("-v", "-N", "-o", f"IdentityFile={key}", "manager"))
     t.logged(process, "Authenticated to")
     equal(t.ended(process, 15), 255, "ssh's exit status")
