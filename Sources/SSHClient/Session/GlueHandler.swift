@@ -18,6 +18,7 @@ final class GlueHandler: ChannelInboundHandler {
     private var closesOutput = false
     private var closesAll = false
     private var sawInputEnd = false
+    private var hasFailed = false
 
     init(session: SSHClientHandler) {
         self.session = session
@@ -99,6 +100,7 @@ final class GlueHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        hasFailed = true
         context.close(promise: nil)
     }
 
@@ -111,6 +113,12 @@ final class GlueHandler: ChannelInboundHandler {
         state = .closed
         guard let flow else { return }
         self.flow = nil
-        session.appClosed(flow)
+        // Once its output is shut, an app's end comes as this alone: NIO closes what has ended both ways. What was read
+        // before that is still to be sent.
+        if closesOutput, !hasFailed {
+            session.appEnded(flow)
+        } else {
+            session.appClosed(flow)
+        }
     }
 }

@@ -418,6 +418,8 @@ final class SSHClientHandler: ChannelInboundHandler {
 
     /// Joins a channel to an app's socket; closes the channel when the socket is gone.
     func glue(_ channel: EngineChannel, to app: any Channel) {
+        // The session may have ended while the app's socket was being connected.
+        guard state == .ready else { return AbortiveClose.close(app) }
         let handler = GlueHandler(session: self)
         do {
             try app.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: 1, high: 1))
