@@ -166,13 +166,13 @@ struct ForwardingTests {
     func race() async throws {
         try await TestServer.with { server in
             let echo = try await server.target("echo", .echo)
-            let closed = try await TestTarget.start(.echo)
-            await closed.stop()
+            let closed = try RefusingPort()
             server.delegate["both"] = .addresses([closed.address, echo.address])
             let client = try await server.logIn()
             let id = try await client.openTCP("both")
             try await client.send("x", on: id)
             try await client.seen.wait("echo") { $0.channel(id).received == 1 }
+            withExtendedLifetime(closed) {}
             await echo.stop()
         }
     }
