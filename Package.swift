@@ -56,6 +56,7 @@ let package = Package(
             name: "SSHProtocol", dependencies: [nioCore, crypto, "CLibcrypto"],
             swiftSettings: settings),
         .target(name: "DNS", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "IPPacket", swiftSettings: settings),
         .target(name: "ControlAPI", swiftSettings: settings),
 
         // Cluster side.
@@ -82,12 +83,19 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Forwarding",
-            dependencies: ["SSHClient", nioCore, nioPosix, logging],
+            dependencies: ["SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", nioCore, nioPosix, logging],
             swiftSettings: settings),
+        .target(
+            name: "Workstation",
+            dependencies: [
+                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "CLinux",
+                nioCore, nioPosix, nioHTTP1, logging, lifecycle, yams,
+            ], swiftSettings: settings),
         .executableTarget(
             name: "telepresence",
             dependencies: [
-                "Forwarding", "SSHClient", "SSHProtocol", nioCore, nioPosix, logging, lifecycle, arguments,
+                "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI",
+                nioCore, nioPosix, logging, lifecycle, arguments,
             ],
             swiftSettings: settings),
 
@@ -119,8 +127,16 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "ForwardingTests",
-            dependencies: ["Forwarding", "SSHClient", "SSHProtocol", nioCore, nioPosix, logging, crypto],
-            swiftSettings: settings),
+            dependencies: [
+                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", nioCore, nioPosix, logging, crypto,
+            ], swiftSettings: settings),
+        .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"], swiftSettings: settings),
+        .testTarget(
+            name: "WorkstationTests",
+            dependencies: [
+                "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "CLinux",
+                nioCore, nioPosix, logging,
+            ], swiftSettings: settings),
         .testTarget(
             name: "CLITests", dependencies: ["telepresence", "SSHProtocol"], swiftSettings: settings),
 
@@ -133,13 +149,13 @@ let package = Package(
 // What the fuzzer feeds (Tests/fuzz) has counters in it, so it is built only when asked for.
 if Context.environment["TELEPRESENCE_FUZZ"] != nil {
     let fuzzed: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer"])]
-    for target in package.targets where ["SSHProtocol", "DNS"].contains(target.name) {
+    for target in package.targets where ["SSHProtocol", "DNS", "IPPacket"].contains(target.name) {
         target.swiftSettings = settings + fuzzed
     }
     package.targets += [
         .systemLibrary(name: "CFuzzer", path: "Tests/fuzz/CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["SSHProtocol", "DNS", "CFuzzer", nioCore], path: "Tests/fuzz/Fuzz",
+            name: "Fuzz", dependencies: ["SSHProtocol", "DNS", "IPPacket", "CFuzzer", nioCore], path: "Tests/fuzz/Fuzz",
             swiftSettings: settings),
     ]
 }

@@ -11,6 +11,7 @@ import Testing
         "CLibcrypto": [], "CLibssh2": [], "CLinux": [],
         "SSHProtocol": ["NIOCore", "Crypto", "CryptoExtras", "_CryptoExtras", "CLibcrypto"],
         "DNS": ["NIOCore"],
+        "IPPacket": [],
         "ControlAPI": ["FoundationEssentials"],
         "Kubernetes": ["Yams", "FoundationEssentials"],
         "SSHServer": [
@@ -22,14 +23,20 @@ import Testing
             "HummingbirdCore",
         ],
         "SSHClient": ["CLibssh2", "SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "Logging"],
-        "Forwarding": ["SSHClient", "NIOCore", "NIOPosix", "Logging"],
+        "Forwarding": [
+            "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", "NIOCore", "NIOPosix", "Logging",
+        ],
+        "Workstation": [
+            "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "CLinux", "NIOCore", "NIOPosix",
+            "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
+        ],
         "traffic": [
             "TrafficManager", "SSHServer", "SSHProtocol", "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
             "NIOPosix",
         ],
         "telepresence": [
-            "Forwarding", "SSHClient", "SSHProtocol", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
-            "ArgumentParser",
+            "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "NIOCore", "NIOPosix", "Logging",
+            "ServiceLifecycle", "ArgumentParser",
         ],
         "hello": ["NIOCore", "NIOPosix", "NIOHTTP1", "ArgumentParser"],
     ]
@@ -43,7 +50,7 @@ import Testing
     ]
 
     /// Bytes and events in, effects out.
-    static let pureTargets: Set<String> = ["SSHProtocol", "DNS", "ControlAPI"]
+    static let pureTargets: Set<String> = ["SSHProtocol", "DNS", "IPPacket", "ControlAPI"]
 
     static let sources = SourceFile.all(in: "Sources")
     static let tests = SourceFile.all(in: "Tests")
