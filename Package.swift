@@ -128,7 +128,8 @@ let package = Package(
         .testTarget(
             name: "ForwardingTests",
             dependencies: [
-                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", nioCore, nioPosix, logging, crypto,
+                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", nioCore, nioPosix, logging,
+                crypto,
             ], swiftSettings: settings),
         .testTarget(name: "IPPacketTests", dependencies: ["IPPacket"], swiftSettings: settings),
         .testTarget(

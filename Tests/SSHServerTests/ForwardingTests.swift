@@ -152,13 +152,13 @@ struct ForwardingTests {
     func connectTimeout() async throws {
         try await TestServer.with(limits: { $0.connectTimeout = .milliseconds(200) }) { server in
             // A listener whose queue is full answers nobody.
-            let full = try await FullListener()
+            let full = try FullListener()
             server.delegate["full"] = .addresses([full.address])
             let client = try await server.logIn()
             let id = try await client.requestTCP("full")
             let seen = try await client.seen.wait("refusal") { $0.channel(id).failure != nil || $0.channel(id).isOpen }
             #expect(seen.channel(id).failure?.text == "Connection timed out")
-            try await full.stop()
+            withExtendedLifetime(full) {}
         }
     }
 
@@ -209,34 +209,5 @@ struct ForwardingTests {
                 try await client.close(id)
             }
         }
-    }
-}
-
-/// A listener that accepts nobody and whose queue is full.
-private struct FullListener {
-    let address: SocketAddress
-    private let listener: any Channel
-    private let fillers: [any Channel]
-
-    init() async throws {
-        listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.backlog, value: 1)
-            .serverChannelOption(.autoRead, value: false)
-            .bind(host: "127.0.0.1", port: 0).get()
-        address = try listener.localAddress ?? SocketAddress(ipAddress: "127.0.0.1", port: 1)
-        var fillers: [any Channel] = []
-        for _ in 0..<8 {
-            guard
-                let filler = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                    .connectTimeout(.milliseconds(100)).connect(to: address).get()
-            else { break }
-            fillers.append(filler)
-        }
-        self.fillers = fillers
-    }
-
-    func stop() async throws {
-        for filler in fillers { try? await filler.close().get() }
-        try await listener.close().get()
     }
 }

@@ -54,8 +54,9 @@ extension SSHConnectionHandler {
             ])
         announceHostKeys()
         if let expires = permissions.expires, let context {
-            // What the key permits ends when the key does, also for a tunnel that is up.
-            let remaining = max(0, min(expires - now, Int64(Int32.max)))
+            // What the key permits ends when the key does, also for a tunnel that is up. The second it names belongs to
+            // it still, as for a login.
+            let remaining = max(0, min(expires - now, Int64(Int32.max))) + 1
             expiryTimer = context.eventLoop.scheduleTask(in: .seconds(remaining)) {
                 self.disconnect(Disconnect(.byApplication, "the key has expired"))
             }
