@@ -15,4 +15,12 @@ struct clinux_tcp_info {
     unsigned int min_rtt; /* in microseconds */
 };
 
+/* Daemon */
+
+/* No core file of this process, and no other process of the user's in its memory. */
+int clinux_forbid_core_dumps(void);
+
+/* A socket that becomes readable whenever a link, an address or a route changes. */
+int clinux_route_monitor(void);
+
 #endif

@@ -1,0 +1,282 @@
+import ControlAPI
+import Forwarding
+import Glibc
+import Logging
+import NIOCore
+import SSHClient
+
+/// A session: the pool, what leads into it on this machine, and what watches over it. Confined to its event loop.
+///
+/// States: those of `SessionMachine`. What was set up here stays while the path to the manager is made anew.
+final class Session {
+    /// How long the answer to a person's question may take.
+    private static let statusDeadline = TimeAmount.seconds(5)
+    /// How often the clocks are compared.
+    private static let clockInterval = TimeAmount.seconds(1)
+    /// A change of the network is several events; what follows within this belongs to it.
+    private static let settling = TimeAmount.milliseconds(200)
+
+    let settings: SessionSettings
+    private let eventLoop: any EventLoop
+    private let logger: Logger
+    private let startedAt = Session.seconds
+    private var pool: SSHClientPool
+    private let prober: SessionProber
+    private var machine: SessionMachine
+    private var timer: Scheduled<Void>?
+    private var bytesBefore: UInt64 = 0
+    private var clocks = ClockWatch(.now())
+    private var clockTimer: Scheduled<Void>?
+    private var settlingTimer: Scheduled<Void>?
+    private var monitor: NetworkMonitor?
+    private var listener: SOCKSListener?
+    private var peer: String?
+    private var connectedAt: Int64?
+    private var lastError: String?
+    private(set) var cluster: DaemonStatus.Cluster?
+    /// Called once, when the session has ended by itself.
+    var onEnded: ((SSHClientError) -> Void)?
+
+    init(settings: SessionSettings, eventLoop: any EventLoop, logger: Logger) throws {
+        self.settings = settings
+        self.eventLoop = eventLoop
+        self.logger = logger
+        var timing = SessionMachine.Timing()
+        timing.interval = .milliseconds(settings.timeouts.keepaliveMilliseconds)
+        timing.deadline = .milliseconds(settings.timeouts.probeMilliseconds)
+        machine = SessionMachine(timing: timing)
+        var handle: (PoolEvent) -> Void = { _ in }
+        pool = SSHClientPool(configuration: try settings.clientConfiguration(), eventLoop: eventLoop, logger: logger) {
+            handle($0)
+        }
+        prober = SessionProber(pool: pool)
+        handle = { [weak self] in self?.handle($0) }
+    }
+
+    // MARK: Beginning and end
+
+    /// Connects, then sets up what leads into the session; the first failure ends it.
+    func start(completion: @escaping (Result<Void, any Error>) -> Void) {
+        pool.start { [weak self] result in
+            guard let self else { return }
+            if case .failure(let error) = result { return completion(.failure(error)) }
+            self.learnCluster { self.setUp(completion) }
+        }
+    }
+
+    private func setUp(_ completion: @escaping (Result<Void, any Error>) -> Void) {
+        watch()
+        guard let socks = settings.socks else { return completion(.success(())) }
+        SOCKSListener.bind(host: socks.host, port: Int(socks.port), pool: pool) { [logger] target, error in
+            logger.info("not reached", metadata: ["target": "\(target)", "reason": "\(error.text)"])
+        } completion: { [weak self] result in
+            switch result {
+            case .success(let listener):
+                self?.listener = listener
+                completion(.success(()))
+            case .failure(let error):
+                let place = "\(socks.host ?? "127.0.0.1"):\(socks.port)"
+                completion(
+                    .failure(WorkstationError("--socks \(place): cannot listen there: \(ConnectFailure.text(error))")))
+            }
+        }
+    }
+
+    private func watch() {
+        compareClocks()
+        monitor = NetworkMonitor(on: eventLoop, logger: logger) { [weak self] in self?.networkChanged() }
+    }
+
+    private func compareClocks() {
+        clockTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.clockInterval) { [weak self] in
+            guard let self else { return }
+            if self.clocks.jumped(.now()) {
+                self.logger.info("the clock jumped")
+                self.receive(.clockJumped)
+            }
+            self.compareClocks()
+        }
+    }
+
+    private func networkChanged() {
+        guard settlingTimer == nil else { return }
+        settlingTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.settling) { [weak self] in
+            guard let self else { return }
+            self.settlingTimer = nil
+            self.logger.debug("the network changed")
+            self.receive(.networkChanged)
+        }
+    }
+
+    /// Undoes everything.
+    func stop(completion: @escaping () -> Void) {
+        timer?.cancel()
+        clockTimer?.cancel()
+        settlingTimer?.cancel()
+        monitor?.close()
+        monitor = nil
+        listener?.close()
+        listener = nil
+        pool.close()
+        completion()
+    }
+
+    // MARK: Events
+
+    private func handle(_ event: PoolEvent) {
+        switch event {
+        case .connected(let peer):
+            logger.info("connected", metadata: ["manager": "\(settings.managerURL)", "peer": "\(peer)"])
+            self.peer = peer
+            connectedAt = Self.seconds
+            let isFirst = machine.state == .connecting
+            receive(.connected)
+            if !isFirst { learnCluster {} }
+        case .disconnected(let error, let delay):
+            logger.warning(
+                "disconnected", metadata: ["reason": "\(error.text)", "retry-ms": "\(delay.nanoseconds / 1_000_000)"])
+            lastError = error.text
+            connectedAt = nil
+            prober.noteDisconnected(error.text)
+            receive(.disconnected)
+        case .failed(let error):
+            logger.error("ended", metadata: ["reason": "\(error.text)"])
+            lastError = error.text
+            connectedAt = nil
+            prober.noteDisconnected(error.text)
+            receive(.failed)
+            onEnded?(error)
+            onEnded = nil
+        case .forwardLost, .forwardRestored:
+            break
+        }
+    }
+
+    private func receive(_ event: SessionMachine.Event) {
+        for effect in machine.receive(event, now: .now()) {
+            switch effect {
+            case .probe: probe()
+            case .renew:
+                logger.info("renewing the path")
+                pool.renew(
+                    SSHClientError(
+                        .connectionLost,
+                        "the manager has not answered within \(settings.timeouts.probeMilliseconds / 1000) s"))
+            case .changed(let state):
+                logger.debug("state", metadata: ["is": "\(state)"])
+            }
+        }
+        schedule()
+    }
+
+    private func schedule() {
+        timer?.cancel()
+        timer = machine.wakeUp.map { wakeUp in
+            eventLoop.assumeIsolated().scheduleTask(deadline: wakeUp) { [weak self] in self?.timerFired() }
+        }
+    }
+
+    private func timerFired() {
+        guard pool.traffic.bytesReceived == bytesBefore else { return receive(.timer(progress(.bytes))) }
+        let patience = TimeAmount.milliseconds(settings.timeouts.probeMilliseconds)
+        pool.path { [weak self] path in
+            guard let self else { return }
+            let isAlive = path.map { $0.sinceAcknowledged < patience } ?? false
+            self.receive(.timer(self.progress(isAlive ? .acknowledgements : .nothing)))
+        }
+    }
+
+    private func progress(_ progress: SessionMachine.Progress) -> SessionMachine.Progress {
+        bytesBefore = pool.traffic.bytesReceived
+        return progress
+    }
+
+    private func probe() {
+        bytesBefore = pool.traffic.bytesReceived
+        // The machine has its own deadline, and may extend it.
+        prober.lookAtAPI(deadline: .seconds(60)) { [weak self] error in
+            guard let self else { return }
+            if let error { self.logger.info("no answer to a probe", metadata: ["reason": "\(error.text)"]) }
+            self.receive(error == nil ? .probeAnswered : .probeFailed)
+        }
+    }
+
+    /// Asks the manager about its cluster; one that does not know is no obstacle.
+    private func learnCluster(completion: @escaping () -> Void) {
+        ManagerStream.open(ManagerStream.api, through: pool) { [weak self] result in
+            guard let self, case .success(let stream) = result else { return completion() }
+            let timeout = self.eventLoop.assumeIsolated().scheduleTask(in: Self.statusDeadline) { stream.close() }
+            HTTPExchange.run(.get, "/v1/cluster", host: "api.telepresence:8081", on: stream.channel) {
+                [weak self] result in
+                timeout.cancel()
+                stream.close()
+                if case .success(let answer) = result, answer.status == 200,
+                    let facts = try? JSON.decode(ClusterFacts.self, from: answer.body)
+                {
+                    self?.cluster = facts.cluster
+                }
+                completion()
+            }
+        }
+    }
+
+    /// What the manager says at `/v1/cluster`.
+    private struct ClusterFacts: Decodable {
+        var clusterDomain: String
+        var namespace: String
+        var subnets: [String]?
+        var dnsSuffixes: [String]?
+
+        var cluster: DaemonStatus.Cluster {
+            DaemonStatus.Cluster(
+                domain: clusterDomain, namespace: namespace, subnets: subnets ?? [], dnsSuffixes: dnsSuffixes ?? [])
+        }
+    }
+
+    // MARK: Status
+
+    /// Looks at every layer, then tells.
+    func status(logLevel: Logger.Level, completion: @escaping (DaemonStatus) -> Void) {
+        guard machine.state == .connected else {
+            if let lastError, machine.state != .connecting { prober.noteDisconnected(lastError) }
+            return completion(status(logLevel))
+        }
+        prober.lookAtAll(domain: cluster?.domain ?? "cluster.local", deadline: Self.statusDeadline) { [weak self] in
+            guard let self else { return }
+            completion(self.status(logLevel))
+        }
+    }
+
+    private func status(_ logLevel: Logger.Level) -> DaemonStatus {
+        let traffic = pool.traffic
+        return DaemonStatus(
+            version: ProgramVersion.daemon, name: settings.name, processID: getpid(), mode: settings.mode,
+            state: machine.state.shown, manager: settings.managerURL, managerVersion: peer, startedAt: startedAt,
+            connectedAt: connectedAt, reconnects: machine.reconnects, error: lastError, proxies: proxies,
+            cluster: cluster, sshConnections: traffic.sessions, channels: traffic.channels,
+            bytesReceived: traffic.bytesReceived, bytesSent: traffic.bytesSent,
+            probes: prober.probes(at: .now()), logLevel: logLevel.rawValue)
+    }
+
+    /// Where SOCKS and HTTP CONNECT are spoken.
+    var proxies: [String] {
+        listener?.addresses.compactMap { address in
+            guard let host = address.ipAddress, let port = address.port else { return nil }
+            return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        } ?? []
+    }
+
+    /// Since 1970.
+    private static var seconds: Int64 { Int64(time(nil)) }
+}
+
+extension SessionMachine.State {
+    fileprivate var shown: DaemonStatus.State {
+        switch self {
+        case .connecting: .connecting
+        case .connected: .connected
+        case .reconnecting: .reconnecting
+        case .ended: .ended
+        }
+    }
+}
