@@ -15,8 +15,9 @@ extension TunnelMachine {
         switch tcp[slot].state {
         case .dialing:
             // Sent again, or by another connection from the same port: the destination is the same.
-            if isSYN { tcp[slot].syn = HeldSYN(segment) }
-            return .none
+            guard isSYN else { return .none }
+            tcp[slot].syn = HeldSYN(segment)
+            return .held
         case .opening:
             if flags.contains(.rst) {
                 requests.append(.abandon(tcp[slot].id))
@@ -33,18 +34,16 @@ extension TunnelMachine {
         if flags.contains(.fin) { tcp[slot].appEnded = true }
         follow(slot, flags, now: now)
         tcp[slot].toListener.rewrite(packet, segment, isPartial: isPartial)
-        return .forward
+        return .toListener
     }
 
     private mutating func dial(_ segment: TCPSegment, _ key: FlowKey, _ link: TunnelLink) -> TunnelEffect {
         guard key.sourcePort != 0, key.destinationPort != 0 else { return .none }
         // Without room the SYN is as good as lost, and will come again.
-        if let id = tcp.insert(key, link: link, syn: HeldSYN(segment)) {
-            requests.append(
-                .dial(
-                    id, to: key.destination, port: key.destinationPort, from: key.source, fromPort: key.sourcePort))
-        }
-        return .none
+        guard let id = tcp.insert(key, link: link, syn: HeldSYN(segment)) else { return .none }
+        requests.append(
+            .dial(id, to: key.destination, port: key.destinationPort, from: key.source, fromPort: key.sourcePort))
+        return .held
     }
 
     // MARK: From the listener
@@ -58,7 +57,7 @@ extension TunnelMachine {
         if segment.flags.contains(.fin) { tcp[slot].listenerEnded = true }
         follow(slot, segment.flags, now: now)
         tcp[slot].toApp.rewrite(packet, segment, isPartial: isPartial)
-        return .forward
+        return .toApp
     }
 
     /// Notes what a segment of either side means for the flow's time to live.
