@@ -207,11 +207,6 @@ package final class SSHClientPool {
         _ target: ChannelTarget, originator: Originator, glueTo app: any Channel,
         completion: @escaping (Result<Void, SSHClientError>) -> Void
     ) {
-        eventLoop.assertInEventLoop()
-        guard state != .closed else { return completion(.failure(SSHClientError(.cancelled, "closed"))) }
-        guard waiting.count < Self.maximumWaiting else {
-            return completion(.failure(.openFailed(OpenFailure(.resourceShortage, "too many opens are waiting"))))
-        }
         let request = OpenRequest(target: target, originator: originator) { [weak app] result in
             switch result {
             case .success((let session, let channel)):
@@ -226,11 +221,32 @@ package final class SSHClientPool {
                 completion(.failure(error))
             }
         }
-        request.timeout = eventLoop.assumeIsolated().scheduleTask(in: configuration.openTimeout) { [weak request] in
-            request?.cancel(SSHClientError(.timedOut, "the manager has not opened \(target) in time"))
-        }
         app.closeFuture.assumeIsolated().whenComplete { [weak request] _ in
             request?.cancel(SSHClientError(.cancelled, "the app closed its connection"))
+        }
+        enqueue(request)
+    }
+
+    /// Opens a channel that is to be joined to something later.
+    package func open(
+        _ target: ChannelTarget, originator: Originator,
+        completion: @escaping (Result<OpenedChannel, SSHClientError>) -> Void
+    ) {
+        enqueue(
+            OpenRequest(target: target, originator: originator) { result in
+                completion(result.map { OpenedChannel(session: $0.0, channel: $0.1) })
+            })
+    }
+
+    private func enqueue(_ request: OpenRequest) {
+        eventLoop.assertInEventLoop()
+        guard state != .closed else { return request.fail(SSHClientError(.cancelled, "closed")) }
+        guard waiting.count < Self.maximumWaiting else {
+            return request.fail(.openFailed(OpenFailure(.resourceShortage, "too many opens are waiting")))
+        }
+        request.timeout = eventLoop.assumeIsolated().scheduleTask(in: configuration.openTimeout) { [weak request] in
+            guard let request else { return }
+            request.cancel(SSHClientError(.timedOut, "the manager has not opened \(request.target) in time"))
         }
         waiting.append(request)
         dispatch()
