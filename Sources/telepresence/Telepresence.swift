@@ -28,7 +28,7 @@ struct Telepresence: ParsableCommand {
               6  the manager refused a forward
               With -- COMMAND, forward exits with the command's own status, or 128 + n when signal n ended it.
             """,
-        subcommands: [Forward.self, Keygen.self, SSHConfig.self, Version.self]
+        subcommands: [Forward.self, Keygen.self, SSHConfig.self, Version.self, NetworkHelperCommand.self]
     )
 
     static func main() {
