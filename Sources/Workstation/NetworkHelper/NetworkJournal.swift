@@ -29,14 +29,8 @@ package struct NetworkJournal: Codable, Hashable, Sendable {
 
     /// Writes the first entry; throws `busy` if there is a session of that name.
     func create() throws(HelperError) {
-        mkdir(Self.directory, 0o755)
-        let code = TextFile.create(path, with: encoded)
+        let code = try StateLock.holding(Self.directory) { TextFile.create(path, with: encoded) }
         if code == EEXIST { throw HelperError("the session '\(name)' has a network already", kind: .busy) }
-        guard code == 0 else { throw HelperError("writing \(path)", errno: code) }
-    }
-
-    func save() throws(HelperError) {
-        let code = TextFile.replace(path, with: encoded)
         guard code == 0 else { throw HelperError("writing \(path)", errno: code) }
     }
 
@@ -77,8 +71,12 @@ package struct NetworkJournal: Codable, Hashable, Sendable {
         } catch {
             failures.append(error)
         }
-        if failures.isEmpty && unlink(path) != 0 && errno != ENOENT {
-            failures.append(HelperError("deleting \(path)", errno: errno))
+        guard failures.isEmpty else { return failures }
+        do throws(HelperError) {
+            let code = try StateLock.holding(Self.directory) { unlink(path) == 0 ? 0 : errno }
+            guard code == 0 || code == ENOENT else { throw HelperError("deleting \(path)", errno: code) }
+        } catch {
+            failures.append(error)
         }
         return failures
     }

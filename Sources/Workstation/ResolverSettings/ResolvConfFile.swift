@@ -33,8 +33,10 @@ package struct ResolvConfFile: Sendable {
     /// Adds a session's block or puts it in the place of the old one. Returns false if it stands there already.
     @discardableResult
     package func add(_ block: ResolvConf.Block) throws(HelperError) -> Bool {
-        let lock = try Lock(stateDirectory)
-        defer { lock.release() }
+        try StateLock.holding(stateDirectory) { () throws(HelperError) in try addAlone(block) }
+    }
+
+    private func addAlone(_ block: ResolvConf.Block) throws(HelperError) -> Bool {
         var file = read()
         if let index = file.blocks.firstIndex(where: { $0.name == block.name }) {
             file.blocks[index] = block
@@ -48,8 +50,10 @@ package struct ResolvConfFile: Sendable {
 
     /// Takes a session's block away; with the last one, everything is as it was.
     package func remove(_ name: String) throws(HelperError) {
-        let lock = try Lock(stateDirectory)
-        defer { lock.release() }
+        try StateLock.holding(stateDirectory) { () throws(HelperError) in try removeAlone(name) }
+    }
+
+    private func removeAlone(_ name: String) throws(HelperError) {
         var file = read()
         guard file.blocks.contains(where: { $0.name == name }) else { return }
         file.blocks.removeAll { $0.name == name }
@@ -128,19 +132,5 @@ package struct ResolvConfFile: Sendable {
 
     private func absolute(_ target: String) -> String {
         target.hasPrefix("/") ? target : String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) + "/" + target
-    }
-
-    /// Two sessions may change the file at once. A process that ends, however, lets go of it.
-    private struct Lock {
-        let descriptor: Int32
-
-        init(_ directory: String) throws(HelperError) {
-            mkdir(directory, 0o755)
-            descriptor = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-            guard descriptor >= 0 else { throw HelperError("\(directory)/lock", errno: errno) }
-            while flock(descriptor, LOCK_EX) != 0 && errno == EINTR {}
-        }
-
-        func release() { close(descriptor) }
     }
 }
