@@ -36,7 +36,7 @@ struct Telepresence: ParsableCommand {
               6  the manager refused a forward
               With -- COMMAND, connect and forward exit with its status, or 128 + n when signal n ended it.
             """,
-        subcommands: [DaemonCommand.self],
+        subcommands: [DaemonCommand.self, NetworkHelperCommand.self],
         groupedSubcommands: [
             CommandGroup(
                 name: "Session", subcommands: [Connect.self, Quit.self, Status.self, LogLevel.self, Logs.self]),

@@ -1,6 +1,3 @@
-import Logging
-import NIOCore
-import SSHClient
 import Yams
 
 /// Reading by hand, so that every complaint has its line.

@@ -1,5 +1,4 @@
 import Logging
-import NIOCore
 import SSHClient
 
 /// What each kind of setting may be; the functions tell what was expected, or `nil` when it is as it should be.
@@ -57,16 +56,7 @@ package enum ConfigValue {
 
     /// `10.0.0.0/8`, `fd00::/8`, or an address alone.
     static func prefix(_ text: String) -> String? {
-        let problem = "expected a subnet, as 10.0.0.0/8 or fd00::/8"
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let address = try? SocketAddress(ipAddress: String(parts[0]), port: 0) else {
-            return problem
-        }
-        guard parts.count == 2 else { return nil }
-        guard let bits = UInt8(parts[1]), parts[1].utf8.allSatisfy({ (48...57).contains($0) }),
-            bits <= (address.protocol == .inet6 ? 128 : 32)
-        else { return problem }
-        return nil
+        NetworkPrefix(text) != nil ? nil : "expected a subnet, as 10.0.0.0/8 or fd00::/8, with nothing behind its prefix"
     }
 
     static func duration(_ text: String) -> String? {

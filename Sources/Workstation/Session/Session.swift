@@ -11,10 +11,6 @@ import SSHClient
 final class Session {
     /// How long the answer to a person's question may take.
     private static let statusDeadline = TimeAmount.seconds(5)
-    /// How often the clocks are compared.
-    private static let clockInterval = TimeAmount.seconds(1)
-    /// A change of the network is several events; what follows within this belongs to it.
-    private static let settling = TimeAmount.milliseconds(200)
 
     let settings: SessionSettings
     private let eventLoop: any EventLoop
@@ -25,10 +21,8 @@ final class Session {
     private var machine: SessionMachine
     private var timer: Scheduled<Void>?
     private var bytesBefore: UInt64 = 0
-    private var clocks = ClockWatch(.now())
-    private var clockTimer: Scheduled<Void>?
-    private var settlingTimer: Scheduled<Void>?
-    private var monitor: NetworkMonitor?
+    private var monitor: RouteMonitor?
+    private var watcher: Task<Void, Never>?
     private var listener: SOCKSListener?
     private var peer: String?
     private var connectedAt: Int64?
@@ -83,37 +77,39 @@ final class Session {
     }
 
     private func watch() {
-        compareClocks()
-        monitor = NetworkMonitor(on: eventLoop, logger: logger) { [weak self] in self?.networkChanged() }
-    }
-
-    private func compareClocks() {
-        clockTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.clockInterval) { [weak self] in
-            guard let self else { return }
-            if self.clocks.jumped(.now()) {
-                self.logger.info("the clock jumped")
-                self.receive(.clockJumped)
+        do {
+            let monitor = try RouteMonitor()
+            self.monitor = monitor
+            let session = NIOLoopBound(self, eventLoop: eventLoop)
+            let eventLoop = eventLoop
+            watcher = Task {
+                for await event in monitor.events { eventLoop.execute { session.value.noticed(event) } }
             }
-            self.compareClocks()
+        } catch {
+            // The path is probed all the same, only not at once.
+            logger.warning("no news of the network", metadata: ["reason": "\(error)"])
         }
     }
 
-    private func networkChanged() {
-        guard settlingTimer == nil else { return }
-        settlingTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.settling) { [weak self] in
-            guard let self else { return }
-            self.settlingTimer = nil
-            self.logger.debug("the network changed")
-            self.receive(.networkChanged)
+    private func noticed(_ event: RouteMonitor.Event) {
+        switch event {
+        case .network(let devices):
+            logger.info("the network changed", metadata: ["devices": "\(devices.sorted().joined(separator: ","))"])
+            receive(.networkChanged)
+        case .wokeUp(let seconds):
+            logger.info("woke up", metadata: ["seconds": "\(Int(seconds))"])
+            receive(.clockJumped)
+        case .clockWasSet:
+            logger.info("the clock was set")
+            receive(.clockJumped)
         }
     }
 
     /// Undoes everything.
     func stop(completion: @escaping () -> Void) {
         timer?.cancel()
-        clockTimer?.cancel()
-        settlingTimer?.cancel()
-        monitor?.close()
+        watcher?.cancel()
+        monitor?.stop()
         monitor = nil
         listener?.close()
         listener = nil
