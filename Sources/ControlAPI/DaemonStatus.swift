@@ -50,6 +50,8 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
     package var error: String?
     /// Where SOCKS and HTTP CONNECT are spoken.
     package var proxies: [String]
+    /// The process whose namespace commands are run in, when the session is rootless.
+    package var namespaceHolder: String?
     package var cluster: Cluster?
     package var sshConnections: Int
     package var channels: Int
@@ -61,7 +63,8 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
     package init(
         version: VersionInfo, name: String, processID: Int32, mode: Mode, state: State, manager: String,
         managerVersion: String? = nil, startedAt: Int64, connectedAt: Int64? = nil, reconnects: Int = 0,
-        error: String? = nil, proxies: [String] = [], cluster: Cluster? = nil, sshConnections: Int = 0,
+        error: String? = nil, proxies: [String] = [], namespaceHolder: String? = nil, cluster: Cluster? = nil,
+        sshConnections: Int = 0,
         channels: Int = 0, bytesReceived: UInt64 = 0, bytesSent: UInt64 = 0, probes: [DaemonProbe] = [],
         logLevel: String = "info"
     ) {
@@ -77,6 +80,7 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
         self.reconnects = reconnects
         self.error = error
         self.proxies = proxies
+        self.namespaceHolder = namespaceHolder
         self.cluster = cluster
         self.sshConnections = sshConnections
         self.channels = channels

@@ -19,6 +19,7 @@ package struct WorkstationError: Error, Hashable, Codable, Sendable, CustomStrin
         switch error {
         case let error as WorkstationError: self = error
         case let error as SSHClientError: self.init(error)
+        case let error as HelperError: self.init(error.text)
         default: self.init("\(error)")
         }
     }

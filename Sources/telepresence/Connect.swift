@@ -40,7 +40,8 @@ struct Connect: ConcurrentCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The traffic manager's address; port 8022 unless another is given.", valueName: "host[:port]"))
+        help: ArgumentHelp(
+            "The traffic manager's address; port 8022 unless another is given.", valueName: "host[:port]"))
     var manager: String?
 
     @Option(
@@ -182,7 +183,8 @@ struct Connect: ConcurrentCommand {
         if format.output == .json { return try format.print(status) }
         print("Already connected")
         if status.state != .connected {
-            Exit.write("telepresence: but \(status.state) now: \(status.error ?? "no reason known")\n", to: STDERR_FILENO)
+            Exit.write(
+                "telepresence: but \(status.state) now: \(status.error ?? "no reason known")\n", to: STDERR_FILENO)
         }
     }
 

@@ -53,10 +53,20 @@ final class ConnectRun {
             switch event {
             case .report(.launched):
                 say("Connecting to traffic manager...\n")
+            case .report(.needsTerminal(let command)):
+                await progress.stop()
+                guard try await runOnTerminal(command) else {
+                    await end(daemon)
+                    throw Failure(
+                        "not permitted to change this machine's network; telepresence connect --rootless -- COMMAND and "
+                            + "--socks PORT need nobody's permission")
+                }
             case .report(.connected(let status)):
                 await progress.stop()
                 say("Connected to context \(status.name) (\(status.manager))\n")
-                if !status.proxies.isEmpty { say("SOCKS and HTTP proxy on \(status.proxies.joined(separator: ", "))\n") }
+                if !status.proxies.isEmpty {
+                    say("SOCKS and HTTP proxy on \(status.proxies.joined(separator: ", "))\n")
+                }
                 if !settings.isLeashed { await daemon.letGo() }
                 return status
             case .report(.failed(let error)):
@@ -82,6 +92,16 @@ final class ConnectRun {
         throw ExitCode(1)
     }
 
+    /// For sudo, which asks for a password; whether it succeeded.
+    private func runOnTerminal(_ command: [String]) async throws -> Bool {
+        do {
+            let process = try ChildProcess(command)
+            return try await NIOThreadPool.singleton.runIfActive { process.wait() } == 0
+        } catch let error as CommandNotRun {
+            throw Failure("\(error.name.shown): \(error.reason)")
+        }
+    }
+
     private func end(_ daemon: DaemonLauncher) async {
         await daemon.letGo()
         await daemon.wait()
@@ -102,7 +122,7 @@ final class ConnectRun {
     /// Runs the command, and ends the session when it has ended; its exit status.
     func runCommand(in status: DaemonStatus, thenQuit client: DaemonClient?) async throws -> Int32 {
         SessionEnvironment.set(for: status)
-        let code = try await runCommand()
+        let code = try await runCommand(SessionEnvironment.command(command, in: status))
         guard let client else { return code }
         say("Disconnecting...")
         do {
@@ -117,7 +137,7 @@ final class ConnectRun {
         return code
     }
 
-    private func runCommand() async throws -> Int32 {
+    private func runCommand(_ command: [String]) async throws -> Int32 {
         let process: ChildProcess
         do {
             process = try ChildProcess(command)

@@ -14,10 +14,13 @@ struct LogLevel: ConcurrentCommand {
               telepresence loglevel info
             """)
 
-    @Argument(help: "The level.", completion: .list(["trace", "debug", "info", "notice", "warning", "error", "critical"]))
+    @Argument(
+        help: "The level.", completion: .list(["trace", "debug", "info", "notice", "warning", "error", "critical"]))
     var level: String
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("For how long: 30s, 5m, 1h. Otherwise until changed.", valueName: "time"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("For how long: 30s, 5m, 1h. Otherwise until changed.", valueName: "time"))
     var duration: String?
 
     @OptionGroup var session: SessionOptions

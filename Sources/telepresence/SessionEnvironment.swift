@@ -10,4 +10,10 @@ enum SessionEnvironment {
         for name in ["ALL_PROXY", "all_proxy"] { setenv(name, "socks5h://\(proxy)", 1) }
         for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] { setenv(name, "http://\(proxy)", 1) }
     }
+
+    /// What is run so that the command is in the session: one of a rootless session enters its namespace first.
+    static func command(_ command: [String], in status: DaemonStatus) -> [String] {
+        guard status.mode == .rootless, let holder = status.namespaceHolder else { return command }
+        return ["/proc/self/exe", "network-helper", "--enter", holder, "--"] + command
+    }
 }

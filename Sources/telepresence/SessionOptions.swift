@@ -5,7 +5,8 @@ import Workstation
 struct SessionOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: ArgumentHelp("The session, where there are several; also the context in the configuration.", valueName: "name"))
+        help: ArgumentHelp(
+            "The session, where there are several; also the context in the configuration.", valueName: "name"))
     var name = DaemonPaths.defaultName
 
     func validate() throws {

@@ -1,8 +1,9 @@
+package import Logging
 package import NIOCore
 import NIOPosix
 package import SSHClient
 
-/// A port of the workstation where apps say in SOCKS where they want to go, and go there through a pool.
+/// A port of the workstation where apps say in SOCKS or HTTP where they want to go, and go there through a pool.
 ///
 /// Confined to the pool's event loop. It stays bound while the pool makes its sessions again.
 package final class SOCKSListener {
@@ -11,21 +12,23 @@ package final class SOCKSListener {
 
     private let pool: SSHClientPool
     private let report: Report
+    private let datagrams: SOCKSDatagrams
     private var channels: [any Channel] = []
 
     package var addresses: [SocketAddress] { channels.compactMap(\.localAddress) }
 
-    private init(pool: SSHClientPool, report: @escaping Report) {
+    private init(pool: SSHClientPool, logger: Logger, report: @escaping Report) {
         self.pool = pool
+        datagrams = SOCKSDatagrams(pool: pool, logger: logger)
         self.report = report
     }
 
     /// Listens on `host`, or on both loopbacks when there is none; port 0 is a free one, the same on both.
     package static func bind(
-        host: String?, port: Int, pool: SSHClientPool, report: @escaping Report,
+        host: String?, port: Int, pool: SSHClientPool, logger: Logger, report: @escaping Report,
         completion: @escaping (Result<SOCKSListener, any Error>) -> Void
     ) {
-        let listener = SOCKSListener(pool: pool, report: report)
+        let listener = SOCKSListener(pool: pool, logger: logger, report: report)
         let addresses = ListenAddresses.resolve(host)
         let bootstrap = listener.bootstrap()
         bootstrap.bind(host: addresses.first, port: port).assumeIsolated().whenComplete { result in
@@ -53,14 +56,14 @@ package final class SOCKSListener {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(SOCKSHandler(opener: loop.value.opener))
+                    try channel.pipeline.syncOperations.addHandler(loop.value.handler)
                 }
             }
         return AppChannelOptions.apply(to: bootstrap)
     }
 
-    private var opener: SOCKSHandler.Opener {
-        { [pool, report] target, app, completion in
+    private var handler: SOCKSHandler {
+        SOCKSHandler(offering: [.http, .datagrams], datagrams: datagrams) { [pool, report] target, app, completion in
             pool.open(target, originator: Originator(app.remoteAddress), glueTo: app) { result in
                 if case .failure(let error) = result, error.kind != .cancelled { report(target, error) }
                 completion(result)
@@ -71,5 +74,6 @@ package final class SOCKSListener {
     package func close() {
         for channel in channels { channel.close(promise: nil) }
         channels = []
+        datagrams.shutDown()
     }
 }

@@ -209,7 +209,7 @@ final class SSHClientHandler: ChannelInboundHandler {
                     localAddress: local, remoteAddress: remote,
                     roundTrip: .microseconds(Int64(information.tcpi_rtt)),
                     sinceAcknowledged: .milliseconds(Int64(information.tcpi_last_ack_recv)),
-                    isEstablished: information.tcpi_state == 1))
+                    unacknowledged: Int(information.tcpi_unacked), isEstablished: information.tcpi_state == 1))
         }
     }
 

@@ -56,7 +56,8 @@ package enum ConfigValue {
 
     /// `10.0.0.0/8`, `fd00::/8`, or an address alone.
     static func prefix(_ text: String) -> String? {
-        NetworkPrefix(text) != nil ? nil : "expected a subnet, as 10.0.0.0/8 or fd00::/8, with nothing behind its prefix"
+        NetworkPrefix(text) != nil
+            ? nil : "expected a subnet, as 10.0.0.0/8 or fd00::/8, with nothing behind its prefix"
     }
 
     static func duration(_ text: String) -> String? {

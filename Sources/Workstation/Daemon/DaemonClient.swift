@@ -90,7 +90,8 @@ package struct DaemonClient: Sendable {
         let answer = try await eventLoop.flatSubmit {
             let promise = eventLoop.makePromise(of: HTTPExchange.Answer.self)
             let timeout = eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) {
-                promise.fail(WorkstationError("\(socket): the daemon does not answer; telepresence doctor may know why"))
+                promise.fail(
+                    WorkstationError("\(socket): the daemon does not answer; telepresence doctor may know why"))
                 connected.close(promise: nil)
             }
             HTTPExchange.run(method, path, host: "localhost", body: body, on: connected) { result in
@@ -102,7 +103,8 @@ package struct DaemonClient: Sendable {
         }.get()
         guard (200..<300).contains(answer.status) else {
             let reason = (try? JSON.decode(ErrorInfo.self, from: answer.body))?.error
-            throw WorkstationError(reason ?? "the daemon answered \(answer.status)", exitCode: answer.status == 400 ? 2 : 1)
+            throw WorkstationError(
+                reason ?? "the daemon answered \(answer.status)", exitCode: answer.status == 400 ? 2 : 1)
         }
         return answer.body
     }

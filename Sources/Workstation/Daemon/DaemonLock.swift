@@ -9,7 +9,9 @@ struct DaemonLock: ~Copyable {
     static func take(_ path: String) throws(WorkstationError) -> DaemonLock? {
         while true {
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard descriptor >= 0 else { throw WorkstationError("\(path): cannot make the lock: \(SystemError.text())") }
+            guard descriptor >= 0 else {
+                throw WorkstationError("\(path): cannot make the lock: \(SystemError.text())")
+            }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 close(descriptor)
                 return nil
@@ -39,7 +41,8 @@ struct DaemonLock: ~Copyable {
 
     /// The process that holds it now, if any.
     static func holder(_ path: String) -> pid_t? {
-        guard isHeld(path), let text = UserFiles.read(path, limit: 64), let id = pid_t(text.prefix { $0 != "\n" }), id > 1
+        guard isHeld(path), let text = UserFiles.read(path, limit: 64), let id = pid_t(text.prefix { $0 != "\n" }),
+            id > 1
         else { return nil }
         return id
     }

@@ -14,6 +14,7 @@ package struct DaemonPaths: Hashable, Sendable {
 
     package var socket: String { "\(runtimeDirectory)/\(name).sock" }
     package var lock: String { "\(runtimeDirectory)/\(name).lock" }
+    package var helperSocket: String { "\(runtimeDirectory)/\(name).helper" }
     package var log: String { "\(stateDirectory)/\(name).log" }
 
     /// A name that is safe as part of a file's name, of an interface's and of a line of output.
@@ -37,10 +38,12 @@ package struct DaemonPaths: Hashable, Sendable {
         }
         self.name = name
         runtimeDirectory = Self.runtimeDirectory
-        stateDirectory = UserFiles.directory("XDG_STATE_HOME", ".local/state").map { $0 + "/telepresence" }
+        stateDirectory =
+            UserFiles.directory("XDG_STATE_HOME", ".local/state").map { $0 + "/telepresence" }
             ?? Self.runtimeDirectory
         guard socket.utf8.count <= Self.maximumSocketLength else {
-            throw .badInput("\(socket): longer than a socket's path may be; expected a shorter XDG_RUNTIME_DIR or --name")
+            throw .badInput(
+                "\(socket): longer than a socket's path may be; expected a shorter XDG_RUNTIME_DIR or --name")
         }
     }
 

@@ -80,7 +80,9 @@ final class DaemonProcess {
         logger.info(
             "launched",
             metadata: ["version": "\(ProgramVersion.text)", "name": "\(settings.name)", "mode": "\(settings.mode)"])
-        let session = try Session(settings: settings, eventLoop: eventLoop, logger: log.logger("session"))
+        let session = try Session(
+            settings: settings, helperSocket: paths.helperSocket, eventLoop: eventLoop, logger: log.logger("session"))
+        session.onNeedsTerminal = { [weak self] command in self?.link?.send(LaunchReport.needsTerminal(command)) }
         session.onEnded = { [weak self] error in self?.sessionEnded(error) }
         self.session = session
         let server = DaemonServer(path: paths.socket, eventLoop: eventLoop, logger: logger, routes: routes)

@@ -34,7 +34,9 @@ enum HTTPExchange {
             try pipeline.addHandler(NIOHTTPClientResponseAggregator(maxContentLength: maximumBody))
             try pipeline.addHandler(AnswerHandler(completion))
             channel.write(HTTPClientRequestPart.head(head), promise: nil)
-            if let body { channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(string: body))), promise: nil) }
+            if let body {
+                channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(string: body))), promise: nil)
+            }
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
             try channel.syncOptions?.setOption(.autoRead, value: true)
         } catch {

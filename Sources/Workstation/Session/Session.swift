@@ -28,11 +28,25 @@ final class Session {
     private var connectedAt: Int64?
     private var lastError: String?
     private(set) var cluster: DaemonStatus.Cluster?
+    /// Given what is to be run on the user's terminal, since it asks for a password.
+    var onNeedsTerminal: (([String]) -> Void)?
+    private var isStopped = false
+    private var managerAddress: NetworkAddress?
+    private var network: SessionNetwork?
+    private var networkAsked: NetworkRequest?
+    private var helperWatcher: Task<Void, Never>?
+    private var helperProblem: String?
+    private var tunnelProblem: String?
+    private var repairs = Backoff()
+    private var repairTimer: Scheduled<Void>?
+    /// Where a helper that sudo starts finds us.
+    private let helperSocket: String
     /// Called once, when the session has ended by itself.
     var onEnded: ((SSHClientError) -> Void)?
 
-    init(settings: SessionSettings, eventLoop: any EventLoop, logger: Logger) throws {
+    init(settings: SessionSettings, helperSocket: String, eventLoop: any EventLoop, logger: Logger) throws {
         self.settings = settings
+        self.helperSocket = helperSocket
         self.eventLoop = eventLoop
         self.logger = logger
         var timing = SessionMachine.Timing()
@@ -60,8 +74,16 @@ final class Session {
 
     private func setUp(_ completion: @escaping (Result<Void, any Error>) -> Void) {
         watch()
+        switch settings.mode {
+        case .socks: listen(completion)
+        case .full, .rootless: makeNetwork(completion)
+        }
+    }
+
+    private func listen(_ completion: @escaping (Result<Void, any Error>) -> Void) {
         guard let socks = settings.socks else { return completion(.success(())) }
-        SOCKSListener.bind(host: socks.host, port: Int(socks.port), pool: pool) { [logger] target, error in
+        SOCKSListener.bind(host: socks.host, port: Int(socks.port), pool: pool, logger: logger) {
+            [logger] target, error in
             logger.info("not reached", metadata: ["target": "\(target)", "reason": "\(error.text)"])
         } completion: { [weak self] result in
             switch result {
@@ -75,6 +97,131 @@ final class Session {
             }
         }
     }
+
+    // MARK: The network of this machine
+
+    private func makeNetwork(_ completion: @escaping (Result<Void, any Error>) -> Void) {
+        pool.path { [weak self] path in
+            guard let self else { return }
+            do {
+                self.managerAddress = path?.remoteAddress?.ipAddress.flatMap { NetworkAddress($0) }
+                self.startNetwork(try self.networkRequest(), completion)
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
+    private func networkRequest() throws -> NetworkRequest {
+        try NetworkRequest(
+            settings, cluster, manager: managerAddress, sshConnection: UserFiles.environment("SSH_CONNECTION"))
+    }
+
+    private func startNetwork(_ request: NetworkRequest, _ completion: @escaping (Result<Void, any Error>) -> Void) {
+        let isRootless = settings.mode == .rootless
+        let socketPath = helperSocket
+        let pool = NIOLoopBound(pool, eventLoop: eventLoop)
+        let session = NIOLoopBound(self, eventLoop: eventLoop)
+        let (eventLoop, logger) = (eventLoop, logger)
+        eventLoop.makeFutureWithTask {
+            try await SessionNetwork.start(
+                request, isRootless: isRootless, socketPath: socketPath, pool: pool, on: eventLoop, logger: logger
+            ) { command in
+                eventLoop.execute { session.value.onNeedsTerminal?(command) }
+            }
+        }.assumeIsolated().whenComplete { [weak self] result in
+            switch result {
+            case .failure(let error): completion(.failure(WorkstationError(error)))
+            case .success(let network):
+                guard let self, !self.isStopped else { return network.connection.close() }
+                self.networkIsUp(network, request)
+                completion(.success(()))
+            }
+        }
+    }
+
+    private func networkIsUp(_ network: SessionNetwork, _ request: NetworkRequest) {
+        self.network = network
+        networkAsked = request
+        let answer = network.answer
+        logger.info(
+            "network made",
+            metadata: [
+                "device": "\(answer.device)", "address": "\(answer.address4)", "resolver": "\(answer.resolver)",
+                "routes": "\(answer.routes.map(\.description).joined(separator: ","))",
+            ])
+        // What we made ourselves tells nothing of the path.
+        if settings.mode == .full { monitor?.ignore(interface: answer.interfaceIndex) }
+        let session = NIOLoopBound(self, eventLoop: eventLoop)
+        let eventLoop = eventLoop
+        helperWatcher = Task {
+            for await servers in network.connection.upstreamChanges {
+                eventLoop.execute { session.value.upstreamChanged(servers) }
+            }
+            eventLoop.execute { session.value.helperEnded(network) }
+        }
+        network.tunnelClosed.assumeIsolated().whenFailure { [weak self] error in
+            self?.logger.error("the tunnel ended", metadata: ["reason": "\(error)"])
+            self?.tunnelProblem = "\(error)"
+        }
+    }
+
+    private func upstreamChanged(_ servers: [NetworkAddress]) {
+        logger.info(
+            "other resolvers", metadata: ["servers": "\(servers.map(\.description).joined(separator: ","))"])
+    }
+
+    /// Somebody ended it: what it had made is undone, and is made again.
+    private func helperEnded(_ network: SessionNetwork) {
+        guard !isStopped, self.network === network else { return }
+        logger.error("the network helper ended")
+        self.network = nil
+        tunnelProblem = nil
+        helperProblem = "the network helper ended; the network is made anew"
+        let loop = eventLoop
+        loop.makeFutureWithTask { await network.stop() }.assumeIsolated().whenComplete { [weak self] _ in
+            self?.repairNetwork()
+        }
+    }
+
+    private func repairNetwork() {
+        guard !isStopped, let request = networkAsked, settings.mode == .full else {
+            helperProblem = "the network helper ended: run telepresence quit, and connect again"
+            return
+        }
+        // A helper that does not stay is not started in a circle.
+        let delay = repairs.next(jitter: 0)
+        repairTimer = eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
+            guard let self, !self.isStopped else { return }
+            self.startNetwork(request) { [weak self] result in
+                switch result {
+                case .success: self?.helperProblem = nil
+                case .failure(let error):
+                    self?.logger.error("no network", metadata: ["reason": "\(error)"])
+                    self?.helperProblem = "the network helper ended, and another did not start: \(error)"
+                    self?.repairNetwork()
+                }
+            }
+        }
+    }
+
+    /// The manager may tell of other subnets than before.
+    private func updateNetwork() {
+        guard let network, let request = try? networkRequest(), request != networkAsked else { return }
+        networkAsked = request
+        let logger = logger
+        eventLoop.makeFutureWithTask { try await network.update(request) }.whenComplete { result in
+            switch result {
+            case .success(let notes):
+                logger.info("network changed")
+                for note in notes { logger.notice("\(note)") }
+            case .failure(let error):
+                logger.error("the network was not changed", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: Watching
 
     private func watch() {
         do {
@@ -107,14 +254,26 @@ final class Session {
 
     /// Undoes everything.
     func stop(completion: @escaping () -> Void) {
+        isStopped = true
         timer?.cancel()
         watcher?.cancel()
+        repairTimer?.cancel()
         monitor?.stop()
         monitor = nil
         listener?.close()
         listener = nil
-        pool.close()
-        completion()
+        unlink(helperSocket)
+        guard let network else {
+            pool.close()
+            return completion()
+        }
+        self.network = nil
+        let pool = NIOLoopBound(pool, eventLoop: eventLoop)
+        eventLoop.makeFutureWithTask { await network.stop() }.assumeIsolated().whenComplete { [helperWatcher] _ in
+            helperWatcher?.cancel()
+            pool.value.close()
+            completion()
+        }
     }
 
     // MARK: Events
@@ -127,7 +286,7 @@ final class Session {
             connectedAt = Self.seconds
             let isFirst = machine.state == .connecting
             receive(.connected)
-            if !isFirst { learnCluster {} }
+            if !isFirst { learnCluster { self.updateNetwork() } }
         case .disconnected(let error, let delay):
             logger.warning(
                 "disconnected", metadata: ["reason": "\(error.text)", "retry-ms": "\(delay.nanoseconds / 1_000_000)"])
@@ -177,8 +336,8 @@ final class Session {
         let patience = TimeAmount.milliseconds(settings.timeouts.probeMilliseconds)
         pool.path { [weak self] path in
             guard let self else { return }
-            let isAlive = path.map { $0.sinceAcknowledged < patience } ?? false
-            self.receive(.timer(self.progress(isAlive ? .acknowledgements : .nothing)))
+            let isDraining = path?.isDraining(within: patience) ?? false
+            self.receive(.timer(self.progress(isDraining ? .draining : .nothing)))
         }
     }
 
@@ -238,8 +397,24 @@ final class Session {
             return completion(status(logLevel))
         }
         prober.lookAtAll(domain: cluster?.domain ?? "cluster.local", deadline: Self.statusDeadline) { [weak self] in
+            self?.lookAtNetwork {
+                guard let self else { return }
+                completion(self.status(logLevel))
+            }
+        }
+    }
+
+    private func lookAtNetwork(completion: @escaping () -> Void) {
+        guard settings.mode != .socks else { return completion() }
+        prober.note(.helper, problem: network == nil ? helperProblem ?? "no network helper" : nil)
+        guard let network else {
+            prober.note(.tun, problem: "no network helper")
+            return completion()
+        }
+        eventLoop.makeFutureWithTask { await network.inspect() }.assumeIsolated().whenComplete { [weak self] result in
             guard let self else { return }
-            completion(self.status(logLevel))
+            self.prober.note(.tun, problem: self.tunnelProblem ?? (try? result.get()) ?? nil)
+            completion()
         }
     }
 
@@ -249,7 +424,8 @@ final class Session {
             version: ProgramVersion.daemon, name: settings.name, processID: getpid(), mode: settings.mode,
             state: machine.state.shown, manager: settings.managerURL, managerVersion: peer, startedAt: startedAt,
             connectedAt: connectedAt, reconnects: machine.reconnects, error: lastError, proxies: proxies,
-            cluster: cluster, sshConnections: traffic.sessions, channels: traffic.channels,
+            namespaceHolder: settings.mode == .rootless ? network?.answer.holder?.description : nil, cluster: cluster,
+            sshConnections: traffic.sessions, channels: traffic.channels,
             bytesReceived: traffic.bytesReceived, bytesSent: traffic.bytesSent,
             probes: prober.probes(at: .now()), logLevel: logLevel.rawValue)
     }

@@ -28,8 +28,8 @@ package struct SessionMachine {
     /// What arrived since the probe began.
     package enum Progress: Hashable, Sendable {
         case nothing
-        /// The manager's kernel acknowledges, but the manager says nothing: it may be stopped, or have a long queue.
-        case acknowledgements
+        /// What was sent before is still being acknowledged, bit by bit: the probe waits behind it.
+        case draining
         case bytes
     }
 
@@ -44,7 +44,7 @@ package struct SessionMachine {
         /// Below the least time after which routers on the way forget a silent connection, and the deadline twice.
         package var interval = TimeAmount.seconds(10)
         package var deadline = TimeAmount.seconds(5)
-        /// How long acknowledgements alone keep a path alive: a megabyte queued on a line of 256 kbit/s.
+        /// How long what is being sent keeps a path alive: a megabyte queued on a line of 256 kbit/s.
         package var patience = TimeAmount.seconds(30)
 
         package init() {}
@@ -127,7 +127,7 @@ package struct SessionMachine {
         case (.probing(let since, _), .bytes):
             path = .probing(since: since, deadline: now + timing.deadline)
             return []
-        case (.probing(let since, _), .acknowledgements) where now - since < timing.patience:
+        case (.probing(let since, _), .draining) where now - since < timing.patience:
             path = .probing(since: since, deadline: now + timing.deadline)
             return []
         case (.probing, _):

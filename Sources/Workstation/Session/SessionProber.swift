@@ -123,7 +123,8 @@ final class SessionProber {
             guard answer.status == 200 else { return "answered \(answer.status)" }
             guard let version = try? JSON.decode(VersionInfo.self, from: answer.body) else { return "not a manager's" }
             guard version.apiVersion <= VersionInfo.currentAPIVersion else {
-                return "the manager speaks API v\(version.apiVersion), newer than v\(VersionInfo.currentAPIVersion) here"
+                return
+                    "the manager speaks API v\(version.apiVersion), newer than v\(VersionInfo.currentAPIVersion) here"
             }
             return nil
         }
