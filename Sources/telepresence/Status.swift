@@ -29,9 +29,17 @@ struct Status: ConcurrentCommand {
     func run() async throws {
         let client = try session.client()
         guard watch else {
-            let status = try await client.status()
-            try show(status)
-            throw ExitCode((status?.health ?? .notConnected).rawValue)
+            let progress = Progress("Looking at every layer")
+            let looked: DaemonStatus?
+            do {
+                looked = try await client.status()
+            } catch {
+                await progress.stop()
+                throw error
+            }
+            await progress.stop()
+            try show(looked)
+            throw ExitCode((looked?.health ?? .notConnected).rawValue)
         }
         var last: String?
         while true {

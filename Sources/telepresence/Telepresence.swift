@@ -43,7 +43,7 @@ struct Telepresence: ParsableCommand {
             CommandGroup(name: "Single ports", subcommands: [Forward.self]),
             CommandGroup(
                 name: "Setting up",
-                subcommands: [Keygen.self, SSHConfig.self, ConfigCommand.self, Version.self]),
+                subcommands: [Keygen.self, SSHConfig.self, ConfigCommand.self, DoctorCommand.self, Version.self]),
         ]
     )
 

@@ -24,6 +24,9 @@ struct clinux_tcp_info {
 /* No core file of this process, and no other process of the user's in its memory. */
 int clinux_forbid_core_dumps(void);
 
+/* Whether this user may make a user, network and mount namespace; tried in a process of its own. */
+int clinux_try_namespaces(void);
+
 /* Tunnel */
 
 /* The length of what stands before each packet of a device that has IFF_VNET_HDR, and where it says that the packet's

@@ -358,33 +358,9 @@ final class Session {
 
     /// Asks the manager about its cluster; one that does not know is no obstacle.
     private func learnCluster(completion: @escaping () -> Void) {
-        ManagerStream.open(ManagerStream.api, through: pool) { [weak self] result in
-            guard let self, case .success(let stream) = result else { return completion() }
-            let timeout = self.eventLoop.assumeIsolated().scheduleTask(in: Self.statusDeadline) { stream.close() }
-            HTTPExchange.run(.get, "/v1/cluster", host: "api.telepresence:8081", on: stream.channel) {
-                [weak self] result in
-                timeout.cancel()
-                stream.close()
-                if case .success(let answer) = result, answer.status == 200,
-                    let facts = try? JSON.decode(ClusterFacts.self, from: answer.body)
-                {
-                    self?.cluster = facts.cluster
-                }
-                completion()
-            }
-        }
-    }
-
-    /// What the manager says at `/v1/cluster`.
-    private struct ClusterFacts: Decodable {
-        var clusterDomain: String
-        var namespace: String
-        var subnets: [String]?
-        var dnsSuffixes: [String]?
-
-        var cluster: DaemonStatus.Cluster {
-            DaemonStatus.Cluster(
-                domain: clusterDomain, namespace: namespace, subnets: subnets ?? [], dnsSuffixes: dnsSuffixes ?? [])
+        ClusterFacts.learn(through: pool) { [weak self] cluster in
+            if let cluster { self?.cluster = cluster }
+            completion()
         }
     }
 
