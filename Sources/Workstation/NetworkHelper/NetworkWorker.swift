@@ -254,7 +254,10 @@ final class NetworkWorker {
         -> Int32
     {
         let made = clinux_bound_socket(address.family, type, address.bytes, port, backlog)
-        return try HelperError.check(made, "port \(port) of \(address)")
+        guard made < 0 else { return made }
+        let isTaken = made == -EADDRINUSE && port == 53
+        let hint = isTaken ? "a name server of this machine has it on every address: let it listen on its own" : nil
+        throw HelperError("port \(port) of \(address)", errno: -made, hint: hint)
     }
 
     // MARK: Changing
