@@ -63,7 +63,8 @@ int clinux_bound_socket(int family, int type, const void *address, int port, int
     } else {
         memcpy(&v4.sin_addr, address, sizeof v4.sin_addr);
     }
-    if (type == SOCK_STREAM && setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) return failed(bound);
+    /* A name server of this machine may have the port of every address; if it allows it, this one is ours. */
+    if (setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) return failed(bound);
     const struct sockaddr *to = is_v6 ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
     if (bind(bound, to, is_v6 ? sizeof v6 : sizeof v4) < 0) return failed(bound);
     if (backlog > 0 && listen(bound, backlog) < 0) return failed(bound);

@@ -72,7 +72,7 @@ extension KernelRoute {
         if let hops = attributes[Int(RTA_MULTIPATH.rawValue)], hops.count >= 8 {
             interfaceIndex = hops.number(at: 4, as: Int32.self)
             var hop = NetlinkMessage(type: 0)
-            hop.body = Array(hops.dropFirst(8).prefix(Int(hops.number(at: 0, as: UInt16.self)) - 8))
+            hop.body = Array(hops.prefix(Int(hops.number(at: 0, as: UInt16.self))).dropFirst(8))
             gateway = hop.attributes(after: 0)[Int(RTA_GATEWAY.rawValue)].flatMap { NetworkAddress(bytes: $0) }
         }
         device = nil

@@ -1,7 +1,6 @@
 import CLinux
-import Glibc
-
 import ControlAPI
+import Glibc
 
 /// Whole messages as JSON, with descriptors, over a SOCK_SEQPACKET unix socket. It blocks.
 struct MessageSocket: Sendable {

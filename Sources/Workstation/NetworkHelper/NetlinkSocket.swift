@@ -29,7 +29,9 @@ struct NetlinkSocket: ~Copyable {
             question.body += [UInt8](repeating: 0, count: 11)
             // A kernel without IPv6 has none of its routes.
             guard let answers = try? ask(question, "the routes") else {
-                guard family == AF_INET6 else { throw HelperError("the kernel does not tell its routes", kind: .failed) }
+                guard family == AF_INET6 else {
+                    throw HelperError("the kernel does not tell its routes", kind: .failed)
+                }
                 continue
             }
             routes += answers.compactMap { KernelRoute($0) }.filter { !$0.isIPv6Noise }.map { route in

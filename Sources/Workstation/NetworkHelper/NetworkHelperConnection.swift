@@ -26,7 +26,8 @@ package final class NetworkHelperConnection: Sendable {
 
     init(_ socket: MessageSocket) {
         self.socket = socket
-        (upstreamChanges, sink) = AsyncStream.makeStream(of: [NetworkAddress].self, bufferingPolicy: .bufferingNewest(1))
+        (upstreamChanges, sink) = AsyncStream.makeStream(
+            of: [NetworkAddress].self, bufferingPolicy: .bufferingNewest(1))
         thread.start()
         thread.submit { [self] _ in read() }
     }

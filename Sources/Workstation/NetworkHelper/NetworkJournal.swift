@@ -1,7 +1,6 @@
 import CLinux
-import Glibc
-
 import ControlAPI
+import Glibc
 
 /// What a network helper changes on the machine, written down before it does: whoever finds it can undo it. It says only
 /// where to look, as devices and resolv.conf say themselves what of them is ours.

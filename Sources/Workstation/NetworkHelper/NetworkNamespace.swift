@@ -25,7 +25,9 @@ struct NetworkNamespace {
             throw HelperError("making a user namespace", errno: -made, hint: Self.hint(of: -made))
         }
         // Everybody keeps their number, so files keep their owner; this needs no privilege outside (user_namespaces(7)).
-        for (name, text) in [("setgroups", "deny"), ("uid_map", "\(user) \(user) 1"), ("gid_map", "\(group) \(group) 1")] {
+        for (name, text) in [
+            ("setgroups", "deny"), ("uid_map", "\(user) \(user) 1"), ("gid_map", "\(group) \(group) 1"),
+        ] {
             let code = TextFile.overwrite("/proc/self/\(name)", with: Array(text.utf8))
             // Where nothing can be taken back from a process without rights, the first file is missing or fixed.
             if code != 0 && code != EINVAL && name != "setgroups" {

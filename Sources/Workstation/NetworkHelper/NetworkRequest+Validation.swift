@@ -9,11 +9,13 @@ extension NetworkRequest {
     /// Throws unless everything asked for makes sense by itself, whatever the machine is like.
     package func validate() throws(HelperError) {
         guard Self.isName(name) else {
-            throw HelperError("'\(name)' is no name for a session: expected letters, digits, '-', '_' and '.', at most 63")
+            throw HelperError(
+                "'\(name)' is no name for a session: expected letters, digits, '-', '_' and '.', at most 63")
         }
         if let device {
             guard (1...15).contains(device.utf8.count), Self.isName(device), device.utf8.first != 0x2d else {
-                throw HelperError("'\(device)' is no name for a device: expected at most 15 letters, digits, '-' and '_'")
+                throw HelperError(
+                    "'\(device)' is no name for a device: expected at most 15 letters, digits, '-' and '_'")
             }
         }
         if let address4, !address4.isIPv4 || !Self.isUsable(NetworkPrefix(address4)) {
@@ -26,16 +28,20 @@ extension NetworkRequest {
             throw HelperError("\(list.count) subnets; expected at most \(Self.maximumSubnets)")
         }
         guard managerAddresses.count <= Self.maximumSubnets else {
-            throw HelperError("\(managerAddresses.count) addresses of the manager; expected at most \(Self.maximumSubnets)")
+            throw HelperError(
+                "\(managerAddresses.count) addresses of the manager; expected at most \(Self.maximumSubnets)")
         }
         for subnet in subnets {
             guard subnet.length >= (subnet.isIPv4 ? 8 : 16) else {
                 throw HelperError("\(subnet) is too much to route: the widest is /8, or /16 with IPv6")
             }
-            guard Self.isUsable(subnet) else { throw HelperError("\(subnet) cannot be in a cluster: \(Self.unusableText)") }
+            guard Self.isUsable(subnet) else {
+                throw HelperError("\(subnet) cannot be in a cluster: \(Self.unusableText)")
+            }
         }
         guard routes.count <= Self.maximumSubnets else {
-            throw HelperError("\(routes.count) routes once the exclusions are cut out; expected at most \(Self.maximumSubnets)")
+            throw HelperError(
+                "\(routes.count) routes once the exclusions are cut out; expected at most \(Self.maximumSubnets)")
         }
         guard (sshConnection?.utf8.count ?? 0) <= 256 else { throw HelperError("SSH_CONNECTION is too long") }
         guard resolver.domains.count + resolver.searchDomains.count <= Self.maximumDomains else {

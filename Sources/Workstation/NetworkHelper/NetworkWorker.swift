@@ -31,7 +31,8 @@ final class NetworkWorker {
     private static let maximumRewrites = 20
 
     init(
-        socket: MessageSocket, signals: Int32, watcher: Int32, namespace: NetworkNamespace?, processes: [ProcessIdentity]
+        socket: MessageSocket, signals: Int32, watcher: Int32, namespace: NetworkNamespace?,
+        processes: [ProcessIdentity]
     ) {
         self.socket = socket
         self.signals = signals
@@ -199,7 +200,8 @@ final class NetworkWorker {
             let index = Int32(bitPattern: if_nametoindex(device))
             guard index > 0 else { throw HelperError("the device \(device)", errno: errno) }
             try netlink.configure(
-                link: index, maximumTransferUnit: Self.maximumTransferUnit, alias: NetworkJournal.alias(of: request.name))
+                link: index, maximumTransferUnit: Self.maximumTransferUnit,
+                alias: NetworkJournal.alias(of: request.name))
             let (v4, v6) = addresses
             try netlink.add(v4.own, length: v4.length, to: index)
             var answer = NetworkAnswer(
@@ -225,7 +227,8 @@ final class NetworkWorker {
     private static func tunnelHint(_ code: Int32) -> String? {
         switch code {
         case ENOENT, ENXIO, ENODEV: "modprobe tun, or in a container: --device /dev/net/tun"
-        case EPERM, EACCES: NetworkNamespace.hint(of: code) ?? "it is to be readable and writable by everybody: mode 0666"
+        case EPERM, EACCES:
+            NetworkNamespace.hint(of: code) ?? "it is to be readable and writable by everybody: mode 0666"
         default: nil
         }
     }
@@ -254,7 +257,10 @@ final class NetworkWorker {
         -> Int32
     {
         let made = clinux_bound_socket(address.family, type, address.bytes, port, backlog)
-        return try HelperError.check(made, "port \(port) of \(address)")
+        guard made < 0 else { return made }
+        let isTaken = made == -EADDRINUSE && port == 53
+        let hint = isTaken ? "a name server of this machine has it on every address: let it listen on its own" : nil
+        throw HelperError("port \(port) of \(address)", errno: -made, hint: hint)
     }
 
     // MARK: Changing

@@ -23,7 +23,8 @@ package struct RouteConflict: Hashable, Codable, Sendable, CustomStringConvertib
             case .defaultGateway(let address): "the cluster's \(subnet) would cut off the default gateway \(address)"
             case .dnsServer(let address): "the cluster's \(subnet) would cut off the DNS server \(address)"
             case .manager(let address): "the cluster's \(subnet) would cut off the traffic manager \(address)"
-            case .sshConnection(let address): "the cluster's \(subnet) would cut off your SSH connection from \(address)"
+            case .sshConnection(let address):
+                "the cluster's \(subnet) would cut off your SSH connection from \(address)"
             }
         return "\(why)\n  there is: \(existing.map(\.description) ?? "no route")\n  wanted:   \(wanted)"
     }

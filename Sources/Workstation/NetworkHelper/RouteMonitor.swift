@@ -89,7 +89,8 @@ package final class RouteMonitor: Sendable {
                 hasChanged = true
                 var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
                 if index > 0, if_indextoname(UInt32(index), &name) != nil {
-                    devices.insert(String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
+                    devices.insert(
+                        String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
                 }
             }
             // A machine whose routes never settle is told of, too.

@@ -5,6 +5,8 @@ import Glibc
 enum StateLock {
     /// Somebody who keeps it longer means no good, or hangs: putting things back is more important than being alone.
     private static let patienceMilliseconds = 3000
+    /// So often may others remove the directory just then.
+    private static let maximumAttempts = 100
 
     /// Makes the directory if there is none, and removes it if it is empty in the end.
     static func holding<Result>(_ directory: String, _ body: () throws(HelperError) -> Result) throws(HelperError)
@@ -20,7 +22,7 @@ enum StateLock {
 
     private static func acquire(_ directory: String) throws(HelperError) -> Int32 {
         var waited = 0
-        while true {
+        for _ in 0..<maximumAttempts {
             guard mkdir(directory, 0o755) == 0 || errno == EEXIST else { throw HelperError(directory, errno: errno) }
             let opened = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             guard opened >= 0 || errno == ENOENT else { throw HelperError(directory, errno: errno) }
@@ -38,5 +40,6 @@ enum StateLock {
             }
             if opened >= 0 { close(opened) }
         }
+        throw HelperError(directory, errno: ENOENT)
     }
 }

@@ -30,8 +30,10 @@ package struct TunnelAddresses: Hashable, Sendable {
 
     /// For measuring network devices (RFC 2544), and for documentation (RFC 5737): on nobody's way to the internet. Last
     /// the addresses of carriers (RFC 6598), which some VPNs have taken.
-    private static let blocks4 = ["198.18.0.0/15", "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "100.64.0.0/10"]
-        .compactMap { NetworkPrefix($0) }
+    private static let blocks4 = [
+        "198.18.0.0/15", "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "100.64.0.0/10",
+    ]
+    .compactMap { NetworkPrefix($0) }
     /// A random prefix of our own (RFC 4193).
     private static let blocks6 = ["fd74:c1b2:7e1e::/48", "fd5d:09a4:33c6::/48"].compactMap { NetworkPrefix($0) }
 

@@ -243,7 +243,9 @@ struct DBusMessage: Hashable, Sendable {
                 return .variant(value)
             case UInt8(ascii: "a"):
                 let element = String(signature.dropFirst())
-                guard let size = take(4).map({ Int(Self.number($0)) }), let first = element.utf8.first else { return nil }
+                guard let size = take(4).map({ Int(Self.number($0)) }), let first = element.utf8.first else {
+                    return nil
+                }
                 align(Self.alignment(first))
                 let end = offset + size
                 guard end <= bytes.count else { return nil }

@@ -47,9 +47,9 @@ package struct ResolvConf: Hashable, Sendable {
 
     // MARK: What it says
 
-    /// Who was asked before there was a block, or before the one of that name.
+    /// Who is asked, or who was before there was the block of that name.
     package func servers(below name: String? = nil) -> [NetworkAddress] {
-        let index = blocks.firstIndex { $0.name == name }.map { $0 + 1 } ?? (name == nil ? blocks.count : 0)
+        let index = blocks.firstIndex { $0.name == name }.map { $0 + 1 } ?? 0
         return blocks[index...].map(\.server) + baseServers
     }
 

@@ -96,7 +96,8 @@ package struct ResolvConfFile: Sendable {
         guard bound == 0 else {
             unlink(mounted)
             let why = String(cString: strerror(-bound))
-            throw HelperError("\(path) is read-only", errno: overwritten, hint: "and nothing can be mounted over it: \(why)")
+            throw HelperError(
+                "\(path) is read-only", errno: overwritten, hint: "and nothing can be mounted over it: \(why)")
         }
     }
 
