@@ -92,6 +92,20 @@ final class TunnelWorld: Sendable {
         return descriptor
     }
 
+    /// Runs a script in the namespace.
+    func perform(_ script: String) async throws { try await thread.runIfActive { try Self.run(script) } }
+
+    func port(of descriptor: CInt) throws -> Int {
+        var address = sockaddr_in6()
+        var length = socklen_t(MemoryLayout.size(ofValue: address))
+        let code = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        guard code == 0 else { throw Failure(text: "getsockname", code: errno) }
+        // At the same place for IPv4.
+        return Int(UInt16(bigEndian: address.sin6_port))
+    }
+
     // MARK: Apps
 
     /// A connected socket of an app; throws the errno of connect().

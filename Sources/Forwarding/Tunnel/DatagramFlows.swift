@@ -10,15 +10,15 @@ import SSHProtocol
 /// States: idle → opening → open → waiting → opening …, or closed. The channel is opened when there is something to send.
 /// One that ended takes its flows at the manager with it; each is opened anew with its next datagram.
 final class DatagramFlows {
-    enum Event {
+    enum Event: Sendable {
         case datagram(DatagramFlowID, ByteBuffer)
         case echo(DatagramFlowID, identifier: UInt16, sequence: UInt16, ByteBuffer)
         case failed(DatagramFlowID, ICMPError)
         case closed(DatagramFlowID)
     }
 
-    static let host = "datagram.telepresence"
-    static let port: UInt16 = 1
+    /// The manager's datagram service.
+    static let service = ChannelTarget.tcp(host: "datagram.telepresence", port: 1)
 
     private enum State {
         case idle
@@ -47,6 +47,7 @@ final class DatagramFlows {
     private static let maximumBytes = 4 << 20
 
     private let pool: SSHClientPool
+    private let target: ChannelTarget
     private let eventLoop: any EventLoop
     private let logger: Logger
     private let onEvent: (Event) -> Void
@@ -58,10 +59,16 @@ final class DatagramFlows {
     private var queued = CircularBuffer<DatagramFlowID>()
     private var queuedBytes = 0
     private var output = ByteBuffer()
+    /// Requests that wait for the channel.
+    private var echoes = ByteBuffer()
     private var input = ByteBuffer()
 
-    init(pool: SSHClientPool, logger: Logger, onEvent: @escaping (Event) -> Void) {
+    init(
+        pool: SSHClientPool, target: ChannelTarget = DatagramFlows.service, logger: Logger,
+        onEvent: @escaping (Event) -> Void
+    ) {
         self.pool = pool
+        self.target = target
         eventLoop = pool.eventLoop
         self.logger = logger
         self.onEvent = onEvent
@@ -89,12 +96,19 @@ final class DatagramFlows {
         if flow.isOpen { DatagramFrame.close(flow: id.rawValue).write(into: &output) }
     }
 
-    /// Echoes do not wait: an answer to one that did would tell of a round trip that never was.
+    /// Echoes wait for the channel to be opened, and for nothing else: what they measure is the way as it is.
     func echo(_ data: ByteBuffer, to host: String, identifier: UInt16, sequence: UInt16, on id: DatagramFlowID) {
-        guard case .open(let channel) = state else { return connect() }
-        guard channel.isWritable else { return }
-        DatagramFrame.echo(flow: id.rawValue, host: host, identifier: identifier, sequence: sequence, payload: data)
-            .write(into: &output)
+        let frame = DatagramFrame.echo(
+            flow: id.rawValue, host: host, identifier: identifier, sequence: sequence, payload: data)
+        switch state {
+        case .open(let channel):
+            if channel.isWritable { frame.write(into: &output) }
+        case .idle, .opening:
+            if echoes.readableBytes < Self.maximumQueuedBytes { frame.write(into: &echoes) }
+            connect()
+        case .waiting, .closed:
+            break
+        }
     }
 
     private func write(_ bytes: ByteBuffer, on id: DatagramFlowID) {
@@ -119,7 +133,8 @@ final class DatagramFlows {
         guard queuedBytes + bytes.readableBytes <= Self.maximumBytes, var flow = flows[id] else { return }
         flows[id] = nil
         if flow.queue.isEmpty { queued.append(id) }
-        flow.queue.append(bytes)
+        // A copy: the slice would keep all that came with it.
+        flow.queue.append(ByteBuffer(bytes: bytes.readableBytesView))
         flow.queuedBytes += bytes.readableBytes
         queuedBytes += bytes.readableBytes
         while flow.queue.count > Self.maximumQueued || flow.queuedBytes > Self.maximumQueuedBytes {
@@ -170,7 +185,6 @@ final class DatagramFlows {
         } catch {
             return failed("\(error)")
         }
-        let target = ChannelTarget.tcp(host: Self.host, port: Self.port)
         pool.open(target, originator: Originator(host: "127.0.0.1", port: 0), glueTo: far) { [weak self] result in
             switch result {
             case .failure(let error):
@@ -181,6 +195,7 @@ final class DatagramFlows {
                 guard let self, case .opening = self.state else { return near.close(promise: nil) }
                 self.state = .open(near)
                 try? near.syncOptions?.setOption(.autoRead, value: true)
+                self.output.writeBuffer(&self.echoes)
                 self.drain()
                 self.flush()
             }
@@ -195,7 +210,8 @@ final class DatagramFlows {
 
     private func pause() {
         state = .waiting
-        output.clear()
+        output = ByteBuffer()
+        echoes = ByteBuffer()
         input = ByteBuffer()
         for id in flows.keys { flows[id]?.isOpen = false }
         retry = eventLoop.assumeIsolated().scheduleTask(in: backoff.next(jitter: .random(in: 0..<1))) {
@@ -225,6 +241,7 @@ final class DatagramFlows {
         case .close(let flow):
             let id = DatagramFlowID(rawValue: flow)
             flows[id]?.isOpen = false
+            // With datagrams waiting it is wanted still, and opened with the next of them.
             if flows[id]?.queue.isEmpty == true { onEvent(.closed(id)) }
         case .error(let flow, let reason, _):
             let error: ICMPError? =

@@ -77,7 +77,8 @@ final class OutsideFlow: ChannelInboundHandler {
         switch state {
         case .connecting(var waiting):
             if waiting.count == Self.maximumWaiting { waiting.removeFirst() }
-            waiting.append(bytes)
+            // A copy: the slice would keep all that came with it.
+            waiting.append(ByteBuffer(bytes: bytes.readableBytesView))
             state = .connecting(waiting)
         case .open(let channel):
             // A network that takes no more loses them, as it would the app's own.

@@ -122,6 +122,7 @@ extension TunnelMachine {
     /// The other side has ended a flow; the app's next datagram opens a new one.
     package mutating func closed(_ id: DatagramFlowID) {
         guard let slot = datagrams.slot(of: id) else { return }
+        requests.append(.close(id))
         datagrams.remove(slot)
     }
 }

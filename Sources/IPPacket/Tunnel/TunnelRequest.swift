@@ -7,6 +7,6 @@ package enum TunnelRequest: Hashable, Sendable {
     case abandon(TCPFlowID)
     /// Datagrams of the flow follow.
     case open(DatagramFlowID, to: InternetAddress, port: UInt16)
-    /// No more datagrams in either direction.
+    /// No more datagrams in either direction; comes once for every flow.
     case close(DatagramFlowID)
 }

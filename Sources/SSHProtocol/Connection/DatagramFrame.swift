@@ -1,15 +1,25 @@
 package import NIOCore
 
-/// What is said on the channel to `datagram.telepresence`: UDP and echoes of the cluster, many flows on one channel.
+/// What is said on the channel to `datagram.telepresence`: UDP and ICMP echoes of the cluster, many flows on one channel.
+///
+/// On the wire a frame is `uint32 length`, then that many bytes: `byte kind`, `uint32 flow`, and what the kind needs, in
+/// the data types of RFC 4251 §5. Flow numbers are the client's. Integers are big-endian.
 package enum DatagramFrame: Hashable, Sendable {
-    case open(flow: UInt32, host: String, port: UInt32)
-    case data(flow: UInt32, ByteBuffer)
-    case close(flow: UInt32)
-    case echo(flow: UInt32, host: String, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)
-    case error(flow: UInt32, reason: UInt32, text: String)
-    case echoReply(flow: UInt32, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)
-
+    /// The largest datagram of UDP over IPv4, and room for a name.
     package static let maximumLength = 65_600
+
+    /// Client to server, kind 1: datagrams of this flow go to this UDP port.
+    case open(flow: UInt32, host: String, port: UInt32)
+    /// Either way, kind 2.
+    case data(flow: UInt32, ByteBuffer)
+    /// Either way, kind 3: the flow is over. From the server, because it was silent for too long, or too many are open.
+    case close(flow: UInt32)
+    /// Client to server, kind 4.
+    case echo(flow: UInt32, host: String, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)
+    /// Server to client, kind 5: what became of the flow's last datagram, or echo.
+    case error(flow: UInt32, reason: UInt32, text: String)
+    /// Server to client, kind 6.
+    case echoReply(flow: UInt32, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)
 
     package func write(into buffer: inout ByteBuffer) {
         buffer.writeSSHString { buffer in
