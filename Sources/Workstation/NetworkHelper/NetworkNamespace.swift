@@ -93,6 +93,9 @@ struct NetworkNamespace {
 
     // MARK: The processes in it
 
+    /// What a holder is called that lets nobody in any more.
+    private static let ending = "tp-ending"
+
     /// Enters the namespace of a holder, and becomes a program in it: as a child of whoever asks, with the same
     /// terminal, directory, user and environment. Returns only if it cannot. There must be one thread.
     static func run(_ command: [String], in holder: ProcessIdentity) throws(HelperError) -> Never {
@@ -113,6 +116,8 @@ struct NetworkNamespace {
         for (descriptor, kind) in descriptors {
             try HelperError.check(clinux_join(descriptor, kind), "entering the session's namespace")
         }
+        // Whoever ends the session says so first and looks for us then.
+        guard holder.isRunning, TextFile.read("/proc/\(holder.id)/comm") != "\(Self.ending)\n" else { throw gone }
         if let directory { chdir(directory) }
         clinux_reset_signals()
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
@@ -131,6 +136,7 @@ struct NetworkNamespace {
 
     /// Ends every other process in the namespace, as nothing in it reaches anybody any more.
     func end() {
+        clinux_set_title(Self.ending)
         func others() -> [Int32] {
             let own = TextFile.link("/proc/self/ns/net")
             // The watcher, our parent, sees to itself.
