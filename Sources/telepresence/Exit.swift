@@ -2,6 +2,7 @@ import ArgumentParser
 import Forwarding
 import Glibc
 import SSHClient
+import Workstation
 
 /// How the program ends: one line on the standard error, and a status of its own for each kind of failure.
 enum Exit {
@@ -14,6 +15,8 @@ enum Exit {
             fail(error.text, error.exitCode)
         case let error as ForwardSetupError:
             fail(error.description, error.exitCode)
+        case let error as WorkstationError:
+            fail(error.text, error.exitCode)
         case let error as BadInput:
             fail(error.description, badInput)
         case let error as Failure:

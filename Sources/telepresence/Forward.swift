@@ -5,7 +5,9 @@ import Logging
 import NIOPosix
 import SSHClient
 
-struct Forward: AsyncParsableCommand {
+struct Forward: ConcurrentCommand {
+    static let takesSignals = true
+
     static let configuration = CommandConfiguration(
         abstract: "Carry connections to and from the cluster.",
         discussion: """

@@ -2,11 +2,10 @@ import ArgumentParser
 import Glibc
 import SSHClient
 import SSHProtocol
+import Workstation
 
 /// Which manager, as whom, and which host key is its own.
 struct ManagerOptions: ParsableArguments {
-    static let defaultPort = 8022
-
     @Option(
         name: .long,
         help: ArgumentHelp(
@@ -84,29 +83,13 @@ struct ManagerOptions: ParsableArguments {
         var port: Int
 
         init(manager text: String) throws {
-            let problem = ValidationError("--manager '\(text.shown)': expected HOST or HOST:PORT, IPv6 in brackets")
-            var host = text
-            var port: String?
-            if text.hasPrefix("[") {
-                guard let end = text.firstIndex(of: "]") else { throw problem }
-                host = String(text[text.index(after: text.startIndex)..<end])
-                let rest = text[text.index(after: end)...]
-                guard rest.isEmpty || rest.hasPrefix(":") else { throw problem }
-                if !rest.isEmpty { port = String(rest.dropFirst()) }
-            } else if text.count(where: { $0 == ":" }) == 1, let colon = text.firstIndex(of: ":") {
-                host = String(text[..<colon])
-                port = String(text[text.index(after: colon)...])
+            do throws(ManagerAddress.Problem) {
+                let address = try ManagerAddress(parsing: text)
+                host = address.host
+                port = Int(address.port)
+            } catch {
+                throw ValidationError("--manager '\(text.shown)': \(error.text)")
             }
-            try ManagerOptions.check(host, "--manager")
-            self.host = host
-            guard let port else {
-                self.port = ManagerOptions.defaultPort
-                return
-            }
-            guard let number = UInt16(port), number > 0, port.utf8.allSatisfy({ (48...57).contains($0) }) else {
-                throw ValidationError("--manager '\(text.shown)': '\(port.shown)' is not a port; expected 1 to 65535")
-            }
-            self.port = Int(number)
         }
     }
 }

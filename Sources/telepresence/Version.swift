@@ -1,12 +1,36 @@
 import ArgumentParser
+import ControlAPI
+import Glibc
+import Workstation
 
-struct Version: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Print the version.")
+struct Version: ConcurrentCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print the version.",
+        discussion: """
+            A second line tells the version of the daemon that holds the session, if one runs.
 
-    /// The version of the program, and that of the manager's API it speaks.
-    static let text = "Client v0.5.0 (api v3)"
+            EXAMPLES
+              telepresence version
+              telepresence version --output json
+            """)
 
-    func run() {
-        print(Self.text)
+    @OptionGroup var session: SessionOptions
+    @OptionGroup var format: OutputOptions
+
+    private struct Versions: Encodable {
+        var client: VersionInfo
+        var daemon: VersionInfo?
+    }
+
+    func run() async throws {
+        // A daemon that does not answer is a matter for status.
+        let daemon = try? await session.client().version()
+        guard format.output == .text else {
+            let client = VersionInfo(
+                name: "telepresence", version: ProgramVersion.client, apiVersion: ProgramVersion.api)
+            return try format.print(Versions(client: client, daemon: daemon))
+        }
+        print("Client \(ProgramVersion.text)")
+        if let daemon { print("Daemon v\(daemon.version) (api v\(daemon.apiVersion))") }
     }
 }

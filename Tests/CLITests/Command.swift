@@ -45,8 +45,18 @@ enum Command {
         let program = program
         var pointers: [UnsafeMutablePointer<CChar>?] = ([program] + words).map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
+        // A directory of the user's own, where there is never anything of ours, and nothing can be made.
+        let empty = ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"].map { strdup("\($0)=/proc/self") }
+        defer { for pointer in empty { free(pointer) } }
+        var environment: [UnsafeMutablePointer<CChar>?] = empty
+        var place = environ
+        while let entry = place.pointee {
+            if !String(cString: entry).hasPrefix("XDG_") { environment.append(entry) }
+            place += 1
+        }
+        environment.append(nil)
         var id: pid_t = 0
-        let code = posix_spawn(&id, program, &actions, nil, &pointers, environ)
+        let code = posix_spawn(&id, program, &actions, nil, &pointers, &environment)
         guard code == 0 else { throw Problem(text: "\(program): \(String(cString: strerror(code)))") }
         var status: Int32 = 0
         while waitpid(id, &status, 0) < 0, errno == EINTR {}

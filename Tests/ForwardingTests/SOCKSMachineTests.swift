@@ -49,7 +49,7 @@ import Testing
                 switch effect {
                 case .connect(let request): requests.append(request)
                 case .send(let answer): #expect(answer == ByteBuffer(bytes: [5, 0]))
-                case .refuse, .close: Issue.record("\(effect)")
+                case .refuse, .close, .associate: Issue.record("\(effect)")
                 }
             }
         }

@@ -14,6 +14,10 @@ struct TestConnection: Sendable {
         TestConnection(channel: try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: wrap))
     }
 
+    static func open(connected descriptor: CInt) async throws -> TestConnection {
+        TestConnection(channel: try await bootstrap.withConnectedSocket(descriptor, channelInitializer: wrap))
+    }
+
     private static var bootstrap: ClientBootstrap {
         ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(10))

@@ -1,6 +1,10 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <stddef.h>
 
 /* Linux calls that Swift cannot reach: macros, variadic functions and structures
@@ -14,5 +18,106 @@ struct clinux_tcp_info {
     unsigned char before[148];
     unsigned int min_rtt; /* in microseconds */
 };
+
+/* Daemon */
+
+/* No core file of this process, and no other process of the user's in its memory. */
+int clinux_forbid_core_dumps(void);
+
+/* Whether this user may make a user, network and mount namespace; tried in a process of its own. */
+int clinux_try_namespaces(void);
+
+/* Tunnel */
+
+/* The length of what stands before each packet of a device that has IFF_VNET_HDR, and where it says that the packet's
+ * checksum is to be completed (VIRTIO_NET_HDR_F_NEEDS_CSUM). */
+#define CLINUX_TUNNEL_HEADER 10
+#define CLINUX_TUNNEL_NEEDS_CHECKSUM 1
+
+/* A new TUN device with IFF_VNET_HDR; `name`, of IFNAMSIZ bytes, is the wish, and then what it is called. */
+int clinux_tunnel_open(char *name);
+
+/* Makes it non-blocking, and leaves checksums and segmentation to the kernel where it can; whether packets have a header. */
+int clinux_tunnel_prepare(int tunnel);
+
+/* Writes a packet after an empty header. */
+long clinux_tunnel_write(int tunnel, const void *packet, size_t size);
+
+int clinux_eventfd(void);
+
+/* What the calling thread is called in the system's tools; at most 15 bytes. */
+void clinux_name_thread(const char *name);
+/* The network helper (CLinuxNetwork.c). Descriptors are made close-on-exec. */
+
+/* A new TUN device without packet information; `name`, of 16 bytes, is a pattern such as tel%d and becomes the name. */
+int clinux_tun(char *name);
+
+/* A socket of `type` bound to `address` (4 or 16 bytes, by `family`) and `port`; it listens if `backlog` is not 0. */
+int clinux_bound_socket(int family, int type, const void *address, int port, int backlog);
+
+/* The port a socket is bound to. */
+int clinux_bound_port(int socket);
+
+/* A netlink socket to the routing part of the kernel that is told of what happens in `groups` (RTMGRP_…). */
+int clinux_netlink(unsigned int groups);
+
+/* One message with descriptors (SCM_RIGHTS), at most CLINUX_DESCRIPTORS. */
+enum { CLINUX_DESCRIPTORS = 8 };
+int clinux_send_message(int socket, const void *bytes, size_t size, const int *descriptors, int count);
+
+/* Receives one: its size, 0 at the end of the stream, -EMSGSIZE if it did not fit. `count` is set to the number of
+ * descriptors that came along. */
+int clinux_receive_message(int socket, void *bytes, size_t size, int *descriptors, int *count);
+
+/* A SOCK_SEQPACKET unix socket: a pair, one that listens on `path`, one that is connected to it, the next that connects. */
+int clinux_message_pair(int pair[2]);
+int clinux_message_listen(const char *path);
+int clinux_message_connect(const char *path);
+int clinux_message_accept(int socket);
+
+/* A stream socket connected to `path`, with a time limit for each call on it. */
+int clinux_stream_connect(const char *path, int seconds);
+
+/* Who is at the other end of a unix socket, as the kernel knows it (SO_PEERCRED). */
+int clinux_peer(int socket, unsigned int *uid, int *pid);
+
+/* Only where there is one thread. */
+int clinux_fork(void);
+
+/* Blocks SIGTERM, SIGINT, SIGHUP and SIGCHLD for a descriptor that tells of them. */
+int clinux_signals(void);
+
+/* The next of them, 0 if there is none. */
+int clinux_next_signal(int descriptor);
+
+/* Every signal does what it does by default, and none is blocked. */
+void clinux_reset_signals(void);
+
+/* Closes every descriptor from that one on. */
+void clinux_close_from(int first);
+
+/* What `ps` shows for this process. */
+void clinux_set_title(const char *title);
+
+enum { CLINUX_USER = 1, CLINUX_NETWORK = 2, CLINUX_MOUNTS = 4 };
+
+/* Leaves, or joins by a descriptor of /proc/PID/ns/…, namespaces of these kinds. */
+int clinux_unshare(int kinds);
+int clinux_join(int descriptor, int kind);
+
+/* Mounts: from now on none is seen outside of the mount namespace; one file over another; nothing any more over it; an
+ * empty directory. */
+int clinux_private_mounts(void);
+int clinux_bind_mount(const char *source, const char *target);
+int clinux_unmount(const char *target);
+int clinux_empty_directory(const char *target);
+
+/* Told when a directory's entries change. */
+int clinux_watch(void);
+int clinux_watch_directory(int watch, const char *path);
+
+/* A timer that never ends, but is cancelled when the clock is set or the machine wakes up; and the acknowledgement. */
+int clinux_clock_watch(void);
+int clinux_clock_watch_again(int timer);
 
 #endif

@@ -1,7 +1,8 @@
 import NIOCore
 import SSHClient
 
-/// A connection that says in SOCKS where it leads, for `-D` and for `-R` without a target: learns where to, asks for the channel, answers, and leaves.
+/// A connection that says in SOCKS, or HTTP, where it leads: learns where to, asks for the channel, answers, and leaves.
+/// One that asks for a relay of datagrams instead stays as long as that.
 final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -15,14 +16,19 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias Opener = (ChannelTarget, any Channel, @escaping (Result<Void, SSHClientError>) -> Void) -> Void
 
     private let opener: Opener
-    private var machine = SOCKSMachine()
+    private let datagrams: SOCKSDatagrams?
+    private var machine: ProxyMachine
     private var input = ByteBuffer()
     private var isOpening = false
+    private var isAssociated = false
     private var ended = false
     private var deadline: Scheduled<Void>?
 
-    init(opener: @escaping Opener) {
+    /// Relays of datagrams are offered where there is something that carries them.
+    init(offering offer: ProxyMachine.Offer = [], datagrams: SOCKSDatagrams? = nil, opener: @escaping Opener) {
         self.opener = opener
+        self.datagrams = datagrams
+        machine = ProxyMachine(offering: datagrams == nil ? offer.subtracting(.datagrams) : offer)
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -34,6 +40,8 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // Nothing is said on the connection of a relay.
+        if isAssociated { return }
         var bytes = unwrapInboundIn(data)
         input.writeBuffer(&bytes)
         // Once it waits for its channel, only what came before the end of its half is read (see SSHClientPool.open).
@@ -42,14 +50,14 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if !isOpening { context.read() }
+        if !isOpening || isAssociated { context.read() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         // A client may end its half once it has asked; before that there is nobody to serve.
         ended = true
-        if !isOpening { context.close(promise: nil) }
+        if !isOpening || isAssociated { context.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -70,6 +78,10 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
                 isOpening = true
                 deadline?.cancel()
                 open(request, context)
+            case .associate(let request):
+                isOpening = true
+                deadline?.cancel()
+                associate(request, context)
             case .refuse(let bytes):
                 return refuse(context, bytes)
             case .close:
@@ -84,7 +96,9 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
         opener(target, channel) { result in
             switch result {
             case .success:
-                context.writeAndFlush(self.wrapOutboundOut(self.machine.succeed()), promise: nil)
+                let (reply, ahead) = self.machine.succeed()
+                if reply.readableBytes > 0 { context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil) }
+                if ahead.readableBytes > 0 { context.fireChannelRead(NIOAny(ahead)) }
                 if self.input.readableBytes > 0 {
                     context.fireChannelRead(NIOAny(self.input))
                     self.input = ByteBuffer()
@@ -94,6 +108,17 @@ final class SOCKSHandler: ChannelInboundHandler, RemovableChannelHandler {
             case .failure(let error):
                 self.refuse(context, self.machine.fail(SOCKSFailure(error)))
             }
+        }
+    }
+
+    private func associate(_ request: SOCKSRequest, _ context: ChannelHandlerContext) {
+        guard let datagrams else { return refuse(context, machine.fail(.commandNotSupported)) }
+        SOCKSAssociation.make(for: context.channel, request, datagrams: datagrams) { address in
+            guard let address else { return self.refuse(context, self.machine.fail(.generalFailure)) }
+            self.isAssociated = true
+            self.input = ByteBuffer()
+            context.writeAndFlush(self.wrapOutboundOut(self.machine.succeed(boundTo: address).reply), promise: nil)
+            if self.ended { context.close(promise: nil) } else { context.read() }
         }
     }
 

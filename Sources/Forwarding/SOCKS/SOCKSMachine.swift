@@ -1,13 +1,16 @@
 package import NIOCore
 
-/// The server's side of SOCKS 4, 4a and 5 (RFC 1928), CONNECT without authentication, up to the reply.
+/// The server's side of SOCKS 4, 4a and 5 (RFC 1928) without authentication, up to the reply: CONNECT and, where it is
+/// offered, UDP ASSOCIATE.
 ///
 /// States: version → (SOCKS5: greeting → request | SOCKS4: request) → connecting → finished. Pure: bytes in, effects out;
-/// after `connect` the owner calls `succeed` or `fail` once, and what is still in the input belongs to the connection.
+/// after `connect` or `associate` the owner calls `succeed` or `fail` once, and what is still in the input belongs to the connection.
 package struct SOCKSMachine {
     package enum Effect: Equatable {
         case send(ByteBuffer)
         case connect(SOCKSRequest)
+        /// Datagrams are to be relayed; the client will send them from the address of the request, if that says one.
+        case associate(SOCKSRequest)
         /// The client asked for what is not offered: send this, then close.
         case refuse(ByteBuffer)
         /// Not SOCKS: close.
@@ -19,9 +22,10 @@ package struct SOCKSMachine {
     /// RFC 1928 lets names have 255 bytes; the user id of SOCKS4 has no limit of its own.
     private static let maximumFieldLength = 255
 
+    private let offersAssociation: Bool
     private var state = State.version
 
-    package init() {}
+    package init(offersAssociation: Bool = false) { self.offersAssociation = offersAssociation }
 
     /// Takes what it can from `input`; `nil`: more bytes are needed, or none are expected now.
     package mutating func receive(_ input: inout ByteBuffer) -> Effect? {
@@ -48,11 +52,11 @@ package struct SOCKSMachine {
         }
     }
 
-    /// What to send before the connection's bytes.
-    package mutating func succeed() -> ByteBuffer {
+    /// What to send before the connection's bytes; `address` is where datagrams are to be sent.
+    package mutating func succeed(boundTo address: SocketAddress? = nil) -> ByteBuffer {
         defer { state = .finished }
         switch state {
-        case .connecting5: return Self.reply5(0)
+        case .connecting5: return Self.reply5(0, address)
         case .connecting4: return Self.reply4(granted: true)
         default: return ByteBuffer()
         }
@@ -95,27 +99,25 @@ package struct SOCKSMachine {
             let type = bytes.readInteger(as: UInt8.self)
         else { return nil }
         let host: String
-        switch type {
-        case 1:
-            guard let address = bytes.readBytes(length: 4) else { return nil }
-            host = Self.text(address)
-        case 3:
-            guard let length = bytes.readInteger(as: UInt8.self), let name = bytes.readBytes(length: Int(length)) else {
-                return nil
-            }
-            guard let text = Self.name(name) else { return refuse5(.generalFailure) }
-            host = text
-        case 4:
-            guard let address = bytes.readBytes(length: 16) else { return nil }
-            host = Self.text(address)
-        default:
-            return refuse5(.addressTypeNotSupported)
+        switch SOCKSAddress.read(type, from: &bytes) {
+        case .host(let text): host = text
+        case .incomplete: return nil
+        case .notAName: return refuse5(.generalFailure)
+        case .unknownType: return refuse5(.addressTypeNotSupported)
         }
         guard let port = bytes.readInteger(as: UInt16.self) else { return nil }
         input = bytes
-        guard command == 1 else { return refuse5(.commandNotSupported) }
-        state = .connecting5
-        return .connect(SOCKSRequest(host: host, port: port))
+        let request = SOCKSRequest(host: host, port: port)
+        switch command {
+        case 1:
+            state = .connecting5
+            return .connect(request)
+        case 3 where offersAssociation:
+            state = .connecting5
+            return .associate(request)
+        default:
+            return refuse5(.commandNotSupported)
+        }
     }
 
     private mutating func refuse5(_ failure: SOCKSFailure) -> Effect {
@@ -123,9 +125,12 @@ package struct SOCKSMachine {
         return .refuse(Self.reply5(failure.rawValue))
     }
 
-    /// The bound address is not known here; ssh answers 0.0.0.0:0 too.
-    private static func reply5(_ code: UInt8) -> ByteBuffer {
-        ByteBuffer(bytes: [5, code, 0, 1, 0, 0, 0, 0, 0, 0])
+    /// The address of a connection is not known here; ssh answers 0.0.0.0:0 too.
+    private static func reply5(_ code: UInt8, _ address: SocketAddress? = nil) -> ByteBuffer {
+        var reply = ByteBuffer(bytes: [5, code, 0])
+        if let address, SOCKSAddress.write(address, to: &reply) { return reply }
+        reply.writeBytes([1, 0, 0, 0, 0, 0, 0])
+        return reply
     }
 
     // MARK: SOCKS4
@@ -137,11 +142,11 @@ package struct SOCKSMachine {
         else { return nil }
         guard let user = Self.terminated(&bytes) else { return tooLong(bytes) }
         _ = user
-        var host = Self.text(address)
+        var host = SOCKSAddress.text(address)
         // 4a: 0.0.0.x with x > 0 announces a name after the user id.
         if address[0] == 0, address[1] == 0, address[2] == 0, address[3] != 0 {
             guard let name = Self.terminated(&bytes) else { return tooLong(bytes) }
-            guard let text = Self.name(name) else { return refuse4() }
+            guard let text = SOCKSAddress.name(name) else { return refuse4() }
             host = text
         }
         input = bytes
@@ -169,24 +174,5 @@ package struct SOCKSMachine {
         let field = bytes.readBytes(length: end - view.startIndex)
         bytes.moveReaderIndex(forwardBy: 1)
         return field
-    }
-
-    // MARK: Addresses
-
-    private static func text(_ address: [UInt8]) -> String {
-        var storage = ByteBuffer(bytes: address)
-        guard
-            let packed = try? SocketAddress(
-                packedIPAddress: storage.readSlice(length: address.count) ?? ByteBuffer(), port: 0)
-        else { return "" }
-        return packed.ipAddress ?? ""
-    }
-
-    /// A name that may be passed on: not empty, printable, and not to be taken for an option.
-    private static func name(_ bytes: [UInt8]) -> String? {
-        guard !bytes.isEmpty, bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7f }), bytes.first != UInt8(ascii: "-") else {
-            return nil
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

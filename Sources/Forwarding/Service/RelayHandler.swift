@@ -12,6 +12,7 @@ final class RelayHandler: ChannelInboundHandler {
     private weak var partner: RelayHandler?
     private var inputEnded = false
     private var outputEnded = false
+    private var hasFailed = false
 
     static func join(_ first: any Channel, _ second: any Channel) throws {
         let (one, other) = (RelayHandler(), RelayHandler())
@@ -53,6 +54,7 @@ final class RelayHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        hasFailed = true
         partner?.abort()
         context.close(promise: nil)
     }
@@ -60,7 +62,14 @@ final class RelayHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         let partner = partner
         self.partner = nil
-        if inputEnded { partner?.closeIfDone() } else { partner?.abort() }
+        if inputEnded {
+            partner?.closeIfDone()
+        } else if outputEnded, !hasFailed {
+            // Once its output is shut, the peer's end comes as this alone: NIO closes what has ended both ways.
+            partner?.end()
+        } else {
+            partner?.abort()
+        }
         context.fireChannelInactive()
     }
 

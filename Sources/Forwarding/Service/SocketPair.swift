@@ -1,10 +1,10 @@
 import Glibc
-import NIOCore
+package import NIOCore
 import NIOPosix
 
 /// Two connected sockets of this process, set up as an app's.
-enum SocketPair {
-    static func make(on eventLoop: any EventLoop) -> EventLoopFuture<(any Channel, any Channel)> {
+package enum SocketPair {
+    package static func make(on eventLoop: any EventLoop) -> EventLoopFuture<(any Channel, any Channel)> {
         var descriptors: [CInt] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &descriptors) == 0 else {

@@ -30,6 +30,10 @@ package final class SSHClientPool {
     private var retry: Scheduled<Void>?
     private var secondaryPause = NIODeadline.uptimeNanoseconds(0)
     private var forwards: [Forward] = []
+    /// Attempts that were overtaken by a newer one; what comes of them is dropped.
+    private var attempt = 0
+    /// Of the sessions that have ended.
+    private var endedTraffic = PoolTraffic()
 
     private final class Forward {
         let wanted: RemoteForward
@@ -71,11 +75,17 @@ package final class SSHClientPool {
 
     private func connectPrimary(completion: @escaping (SSHClientError?) -> Void) {
         starting += 1
+        attempt += 1
+        let attempt = attempt
         SSHClientConnector.connect(configuration, on: eventLoop) { [weak self] session, error in
             self?.ended(session, error)
         } completion: { [weak self] result in
             guard let self else { return }
             self.starting -= 1
+            guard attempt == self.attempt else {
+                if case .success(let session) = result { session.shutDown() }
+                return
+            }
             switch result {
             case .failure(let error):
                 completion(error)
@@ -97,7 +107,10 @@ package final class SSHClientPool {
     }
 
     private func ended(_ session: SSHClientHandler, _ error: SSHClientError) {
-        sessions.removeAll { $0 === session }
+        if sessions.contains(where: { $0 === session }) {
+            sessions.removeAll { $0 === session }
+            endedTraffic.add(session)
+        }
         guard session === primary, state != .closed else { return }
         primary = nil
         for forward in forwards { forward.listener = nil }
@@ -108,18 +121,53 @@ package final class SSHClientPool {
         state = .reconnecting
         let delay = backoff.next(jitter: .random(in: 0..<1))
         onEvent(.disconnected(error, retryIn: delay))
-        retry = eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
-            guard let self, self.state == .reconnecting else { return }
-            self.connectPrimary { [weak self] error in
-                guard let self, self.state != .closed else { return }
-                if let error {
-                    guard !error.isPermanent else { return self.giveUp(error) }
-                    return self.reconnect(after: error)
-                }
-                self.restoreForwards()
-                self.dispatch()
+        retry = eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self] in self?.tryAgain() }
+    }
+
+    private func tryAgain() {
+        guard state == .reconnecting else { return }
+        connectPrimary { [weak self] error in
+            guard let self, self.state != .closed else { return }
+            if let error {
+                guard !error.isPermanent else { return self.giveUp(error) }
+                return self.reconnect(after: error)
             }
+            self.restoreForwards()
+            self.dispatch()
         }
+    }
+
+    /// The path is dead, or may lead elsewhere now: every session ends at once, as `error` says, and is made again. When
+    /// that is under way already, it begins anew without delay.
+    package func renew(_ error: SSHClientError) {
+        eventLoop.assertInEventLoop()
+        switch state {
+        case .connected:
+            for session in sessions where session !== primary { session.fail(error) }
+            primary?.fail(error)
+        case .reconnecting:
+            retry?.cancel()
+            backoff.reset()
+            tryAgain()
+        case .idle, .connecting, .closed:
+            break
+        }
+    }
+
+    /// What is carried, and was.
+    package var traffic: PoolTraffic {
+        var traffic = endedTraffic
+        for session in sessions { traffic.add(session) }
+        traffic.sessions = sessions.count
+        traffic.channels = sessions.reduce(0) { $0 + $1.flows.count }
+        return traffic
+    }
+
+    /// The primary session's TCP connection; `nil`: there is none.
+    package func path(completion: @escaping (PoolPath?) -> Void) {
+        eventLoop.assertInEventLoop()
+        guard state == .connected, let primary else { return completion(nil) }
+        primary.path(completion: completion)
     }
 
     private func giveUp(_ error: SSHClientError) {
@@ -159,11 +207,6 @@ package final class SSHClientPool {
         _ target: ChannelTarget, originator: Originator, glueTo app: any Channel,
         completion: @escaping (Result<Void, SSHClientError>) -> Void
     ) {
-        eventLoop.assertInEventLoop()
-        guard state != .closed else { return completion(.failure(SSHClientError(.cancelled, "closed"))) }
-        guard waiting.count < Self.maximumWaiting else {
-            return completion(.failure(.openFailed(OpenFailure(.resourceShortage, "too many opens are waiting"))))
-        }
         let request = OpenRequest(target: target, originator: originator) { [weak app] result in
             switch result {
             case .success((let session, let channel)):
@@ -178,11 +221,32 @@ package final class SSHClientPool {
                 completion(.failure(error))
             }
         }
-        request.timeout = eventLoop.assumeIsolated().scheduleTask(in: configuration.openTimeout) { [weak request] in
-            request?.cancel(SSHClientError(.timedOut, "the manager has not opened \(target) in time"))
-        }
         app.closeFuture.assumeIsolated().whenComplete { [weak request] _ in
             request?.cancel(SSHClientError(.cancelled, "the app closed its connection"))
+        }
+        enqueue(request)
+    }
+
+    /// Opens a channel that is to be joined to something later.
+    package func open(
+        _ target: ChannelTarget, originator: Originator,
+        completion: @escaping (Result<OpenedChannel, SSHClientError>) -> Void
+    ) {
+        enqueue(
+            OpenRequest(target: target, originator: originator) { result in
+                completion(result.map { OpenedChannel(session: $0.0, channel: $0.1) })
+            })
+    }
+
+    private func enqueue(_ request: OpenRequest) {
+        eventLoop.assertInEventLoop()
+        guard state != .closed else { return request.fail(SSHClientError(.cancelled, "closed")) }
+        guard waiting.count < Self.maximumWaiting else {
+            return request.fail(.openFailed(OpenFailure(.resourceShortage, "too many opens are waiting")))
+        }
+        request.timeout = eventLoop.assumeIsolated().scheduleTask(in: configuration.openTimeout) { [weak request] in
+            guard let request else { return }
+            request.cancel(SSHClientError(.timedOut, "the manager has not opened \(request.target) in time"))
         }
         waiting.append(request)
         dispatch()

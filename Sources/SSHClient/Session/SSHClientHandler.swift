@@ -53,6 +53,8 @@ final class SSHClientHandler: ChannelInboundHandler {
     private var flushScheduled = false
     private var pumpScheduled = false
     private(set) var roundTrip: TimeAmount = .zero
+    private(set) var bytesReceived: UInt64 = 0
+    private(set) var bytesSent: UInt64 = 0
     private var ticker: Scheduled<Void>?
 
     init(
@@ -79,6 +81,7 @@ final class SSHClientHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
+        bytesReceived &+= UInt64(bytes.readableBytes)
         if engine.context.inbound.readableBytes == 0 {
             engine.context.inbound = bytes
         } else {
@@ -190,6 +193,23 @@ final class SSHClientHandler: ChannelInboundHandler {
         guard let provider = context?.channel as? any SocketOptionProvider else { return }
         provider.getTCPInfo().assumeIsolated().whenSuccess { [weak self] information in
             self?.roundTrip = .microseconds(Int64(information.tcpi_rtt))
+        }
+    }
+
+    /// What the kernel knows of the path.
+    func path(completion: @escaping (PoolPath?) -> Void) {
+        guard let channel = context?.channel, let provider = channel as? any SocketOptionProvider else {
+            return completion(nil)
+        }
+        let (local, remote) = (channel.localAddress, channel.remoteAddress)
+        provider.getTCPInfo().assumeIsolated().whenComplete { result in
+            guard case .success(let information) = result else { return completion(nil) }
+            completion(
+                PoolPath(
+                    localAddress: local, remoteAddress: remote,
+                    roundTrip: .microseconds(Int64(information.tcpi_rtt)),
+                    sinceAcknowledged: .milliseconds(Int64(information.tcpi_last_ack_recv)),
+                    unacknowledged: Int(information.tcpi_unacked), isEstablished: information.tcpi_state == 1))
         }
     }
 
@@ -399,6 +419,7 @@ final class SSHClientHandler: ChannelInboundHandler {
             engine.context.outbound = spare ?? ByteBufferAllocator().buffer(capacity: SSHEngine.outboundCapacity)
             spare = nil
             inFlight = buffer
+            bytesSent &+= UInt64(buffer.readableBytes)
             context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
             if context.channel.isWritable { reclaim() }
         }

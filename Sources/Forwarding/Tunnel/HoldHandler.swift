@@ -1,0 +1,35 @@
+import NIOCore
+
+/// Keeps what NIO reads of a connection that is joined to nothing yet: it reads when the peer has ended its half,
+/// whether asked to or not. No more than the kernel's receive buffer.
+final class HoldHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private var context: ChannelHandlerContext?
+    private var held: [ByteBuffer] = []
+    private var ended = false
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    /// Passes it on to the handlers that have been added since, and leaves.
+    func release() {
+        guard let context else { return }
+        for bytes in held { context.fireChannelRead(NIOAny(bytes)) }
+        if !held.isEmpty { context.fireChannelReadComplete() }
+        held = []
+        if ended { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { held.append(unwrapInboundIn(data)) }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            ended = true
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+}

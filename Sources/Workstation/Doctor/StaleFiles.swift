@@ -1,0 +1,31 @@
+import Glibc
+
+/// Sockets and locks of daemons that were killed. They do no harm: the next daemon of the name replaces them.
+enum StaleFiles {
+    static func find() -> [String] {
+        let directory = DaemonPaths.runtimeDirectory
+        var files: [String] = []
+        for file in DirectoryListing.names(in: directory).sorted() {
+            guard let dot = file.lastIndex(of: "."), [".sock", ".lock", ".helper"].contains(file[dot...]),
+                !DaemonLock.isHeld("\(directory)/\(file[..<dot]).lock")
+            else { continue }
+            files.append("\(directory)/\(file)")
+        }
+        return files
+    }
+
+    /// What was removed.
+    static func remove() -> [String] {
+        let directory = DaemonPaths.runtimeDirectory
+        var removed: [String] = []
+        for file in find() {
+            guard let name = file.split(separator: "/").last?.split(separator: ".").dropLast().joined(separator: "."),
+                let taken = try? DaemonLock.take("\(directory)/\(name).lock")
+            else { continue }
+            // With the lock no daemon of the name can start meanwhile; it goes with its holder.
+            if file.hasSuffix(".lock") || unlink(file) == 0 { removed.append(file) }
+            _ = consume taken
+        }
+        return removed
+    }
+}

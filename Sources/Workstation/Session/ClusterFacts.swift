@@ -1,0 +1,32 @@
+import ControlAPI
+import NIOCore
+import SSHClient
+
+/// What the manager says of its cluster at `/v1/cluster`.
+struct ClusterFacts: Decodable {
+    var clusterDomain: String
+    var namespace: String
+    var subnets: [String]?
+    var dnsSuffixes: [String]?
+
+    private static let deadline = TimeAmount.seconds(5)
+
+    var cluster: DaemonStatus.Cluster {
+        DaemonStatus.Cluster(
+            domain: clusterDomain, namespace: namespace, subnets: subnets ?? [], dnsSuffixes: dnsSuffixes ?? [])
+    }
+
+    /// Asks; `nil` from a manager that does not know, or does not answer in time. On the pool's event loop.
+    static func learn(through pool: SSHClientPool, completion: @escaping (DaemonStatus.Cluster?) -> Void) {
+        ManagerStream.open(ManagerStream.api, through: pool) { result in
+            guard case .success(let stream) = result else { return completion(nil) }
+            let timeout = pool.eventLoop.assumeIsolated().scheduleTask(in: deadline) { stream.close() }
+            HTTPExchange.run(.get, "/v1/cluster", host: "api.telepresence:8081", on: stream.channel) { result in
+                timeout.cancel()
+                stream.close()
+                guard case .success(let answer) = result, answer.status == 200 else { return completion(nil) }
+                completion((try? JSON.decode(ClusterFacts.self, from: answer.body))?.cluster)
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import ControlAPI
+
+extension NetworkRequest {
+    /// What a session asks of its helper: the configuration, and what the manager tells of its cluster.
+    init(
+        _ settings: SessionSettings, _ cluster: DaemonStatus.Cluster?, manager: NetworkAddress?, sshConnection: String?
+    ) throws(WorkstationError) {
+        let told = settings.routes.subnets.isEmpty ? cluster?.subnets ?? [] : settings.routes.subnets
+        let subnets = (told + settings.routes.alsoProxy).compactMap { NetworkPrefix($0) }
+        guard !subnets.isEmpty else {
+            throw WorkstationError(
+                "the manager does not tell its cluster's subnets; expected them as 'routes: {subnets: [10.42.0.0/16]}' "
+                    + "in \(ConfigFile.path ?? "config.yml"), or a newer manager")
+        }
+        self.init(name: settings.name, subnets: subnets)
+        excluded = settings.routes.neverProxy.compactMap { NetworkPrefix($0) }
+        // Who names a subnet wants it, whatever else leads there.
+        allowedOverlaps = (settings.routes.subnets + settings.routes.alsoProxy).compactMap { NetworkPrefix($0) }
+        managerAddresses = manager.map { [$0] } ?? []
+        self.sshConnection = sshConnection
+        resolver = Resolver(settings, cluster)
+    }
+}
+
+extension NetworkRequest.Resolver {
+    /// Names as a pod of the session's namespace sees them (Kubernetes' `ClusterFirst`).
+    init(_ settings: SessionSettings, _ cluster: DaemonStatus.Cluster?) {
+        let domain = Self.plain(cluster?.domain ?? "cluster.local")
+        let namespace = settings.namespace ?? cluster?.namespace ?? "default"
+        var seen: Set<String> = []
+        let excluded = Set(settings.dns.excludeSuffixes.map(Self.plain))
+        let wanted =
+            [domain, "svc"] + (cluster?.dnsSuffixes ?? []) + [namespace] + settings.dns.includeSuffixes
+            + settings.dns.mappings.map(\.name)
+        self.init(
+            domains: wanted.map(Self.plain).filter {
+                !excluded.contains($0) && !$0.isEmpty && seen.insert($0).inserted
+            },
+            searchDomains: ["\(namespace).svc.\(domain)", "svc.\(domain)", domain])
+    }
+
+    /// Without dots around, in lower case.
+    private static func plain(_ name: String) -> String {
+        var name = name.lowercased()[...]
+        while name.hasPrefix(".") { name = name.dropFirst() }
+        while name.hasSuffix(".") { name = name.dropLast() }
+        return String(name)
+    }
+}

@@ -1,0 +1,132 @@
+import Forwarding
+import Glibc
+import IPPacket
+import Logging
+import NIOCore
+import NIOPosix
+import SSHClient
+
+/// What a session has on this machine in the full and the rootless mode: a helper that holds the network, and the tunnel
+/// that serves it.
+final class SessionNetwork: Sendable {
+    /// How long a helper may take to undo everything.
+    private static let undoTimeout = Duration.seconds(10)
+
+    let answer: NetworkAnswer
+    let connection: NetworkHelperConnection
+    private let request: NetworkRequest
+    private let isRootless: Bool
+    private let tunnel: TunnelService
+    /// The sockets for DNS.
+    private let names: [CInt]
+
+    private init(
+        _ network: Network, request: NetworkRequest, isRootless: Bool, connection: NetworkHelperConnection,
+        tunnel: TunnelService
+    ) {
+        answer = network.answer
+        names = [network.dnsDatagrams, network.dnsListener]
+        self.request = request
+        self.isRootless = isRootless
+        self.connection = connection
+        self.tunnel = tunnel
+    }
+
+    /// Makes it all, or nothing. When somebody has to type a password, `ask` is given what is to be run on their terminal.
+    static func start(
+        _ request: NetworkRequest, isRootless: Bool, socketPath: String, pool: NIOLoopBound<SSHClientPool>,
+        on eventLoop: any EventLoop, logger: Logger, ask: @escaping @Sendable ([String]) -> Void
+    ) async throws -> SessionNetwork {
+        let connection = try await connect(isRootless: isRootless, socketPath: socketPath, ask: ask)
+        do {
+            let network = try await connection.open(request)
+            for note in network.answer.notes { logger.notice("\(note)") }
+            do {
+                let tunnel = try await TunnelService.start(
+                    configuration(network, request, isRootless: isRootless), pool: pool, on: eventLoop, logger: logger)
+                return SessionNetwork(
+                    network, request: request, isRootless: isRootless, connection: connection, tunnel: tunnel)
+            } catch {
+                for descriptor in [network.dnsDatagrams, network.dnsListener] { close(descriptor) }
+                throw error
+            }
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
+
+    private static func connect(
+        isRootless: Bool, socketPath: String, ask: @escaping @Sendable ([String]) -> Void
+    ) async throws -> NetworkHelperConnection {
+        let launcher = NetworkHelperLauncher(isRootless: isRootless, socketPath: socketPath)
+        do {
+            return try await launcher.start()
+        } catch let error as HelperError where error.kind == .notPermitted && launcher.needsSudo {
+            return try await launcher.listen { ask(launcher.sudoCommand) }
+        }
+    }
+
+    private static func configuration(
+        _ network: Network, _ request: NetworkRequest, isRootless: Bool
+    ) throws -> TunnelConfiguration {
+        let answer = network.answer
+        func end(_ address: NetworkAddress?, _ peer: NetworkAddress?, _ listener: CInt?) -> TunnelConfiguration.End? {
+            guard let address = address.flatMap({ InternetAddress($0.description) }),
+                let peer = peer.flatMap({ InternetAddress($0.description) }), let listener
+            else { return nil }
+            return TunnelConfiguration.End(address: address, peer: peer, listener: listener)
+        }
+        return TunnelConfiguration(
+            device: network.tunnel, v4: end(answer.address4, answer.peer4, network.listener4),
+            v6: end(answer.address6, answer.peer6, network.listener6),
+            dialing: dialing(request, isRootless: isRootless))
+    }
+
+    /// In a namespace everything comes through the tunnel, and what is not the cluster's goes out from here.
+    private static func dialing(_ request: NetworkRequest, isRootless: Bool) -> any TunnelDialing {
+        guard isRootless else { return ClusterDialing() }
+        return SplitDialing(subnets: request.routes.compactMap { InternetPrefix($0.description) })
+    }
+
+    /// Fails when the tunnel's device is gone.
+    var tunnelClosed: EventLoopFuture<Void> { tunnel.closed }
+
+    /// The cluster has other subnets or names than before.
+    func update(_ request: NetworkRequest) async throws -> [String] {
+        let (_, notes) = try await connection.update(request)
+        tunnel.setDialing(Self.dialing(request, isRootless: isRootless))
+        return notes
+    }
+
+    /// Whether the device and its routes are there: what is wrong, if anything. Those of a namespace are not seen from here.
+    func inspect() async -> String? {
+        guard !isRootless else { return nil }
+        let answer = answer
+        return try? await NIOThreadPool.singleton.runIfActive {
+            do {
+                var netlink = try NetlinkSocket()
+                guard try netlink.links().contains(where: { $0.index == answer.interfaceIndex }) else {
+                    return "the device \(answer.device) is gone"
+                }
+                let present = Set(try netlink.routes().filter { $0.device == answer.device }.map(\.destination))
+                let missing = answer.routes.filter { !present.contains($0) }
+                return missing.isEmpty ? nil : "no route to \(missing.map(\.description).joined(separator: ", "))"
+            } catch {
+                return "\(error)"
+            }
+        }
+    }
+
+    /// Returns when everything is undone.
+    func stop() async {
+        await tunnel.shutDown()
+        for descriptor in names { close(descriptor) }
+        connection.close()
+        guard !isRootless else { return }
+        let deadline = ContinuousClock.now + Self.undoTimeout
+        while let journal = NetworkJournal.read(request.name), !journal.isStale, ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
