@@ -113,17 +113,15 @@ final class SSHDaemon: Sendable {
     static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let code = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) | getsockname(descriptor, $0, &length)
-            }
+        // Family, port, 127.0.0.1: as words, since the structure's module depends on who imports it first.
+        var address: [UInt16] = [UInt16(AF_INET), 0, UInt16(bigEndian: 0x7f00), UInt16(bigEndian: 1), 0, 0, 0, 0]
+        var length = socklen_t(address.count * 2)
+        let code = address.withUnsafeMutableBytes { bytes in
+            let pointer = bytes.bindMemory(to: sockaddr.self).baseAddress
+            return bind(descriptor, pointer, length) | getsockname(descriptor, pointer, &length)
         }
         guard code == 0 else { throw Problem(text: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
+        return Int(UInt16(bigEndian: address[1]))
     }
 
     struct Problem: Error {

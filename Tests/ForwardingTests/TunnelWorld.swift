@@ -96,14 +96,14 @@ final class TunnelWorld: Sendable {
     func perform(_ script: String) async throws { try await thread.runIfActive { try Self.run(script) } }
 
     func port(of descriptor: CInt) throws -> Int {
-        var address = sockaddr_in6()
-        var length = socklen_t(MemoryLayout.size(ofValue: address))
-        let code = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        // A port follows the family, in both families.
+        var address = [UInt16](repeating: 0, count: MemoryLayout<sockaddr_storage>.size / 2)
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let code = address.withUnsafeMutableBytes { bytes in
+            getsockname(descriptor, bytes.bindMemory(to: sockaddr.self).baseAddress, &length)
         }
         guard code == 0 else { throw Failure(text: "getsockname", code: errno) }
-        // At the same place for IPv4.
-        return Int(UInt16(bigEndian: address.sin6_port))
+        return Int(UInt16(bigEndian: address[1]))
     }
 
     // MARK: Apps
