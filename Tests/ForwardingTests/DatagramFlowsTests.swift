@@ -81,7 +81,9 @@ struct DatagramFlowsTests {
 
     @Test func theFirstEchoWaitsForTheChannel() async throws {
         try await with { up in
-            try await up.run { $0.echo(ByteBuffer(string: "x"), to: "host", identifier: 1, sequence: 2, on: Self.first) }
+            try await up.run {
+                $0.echo(ByteBuffer(string: "x"), to: "host", identifier: 1, sequence: 2, on: Self.first)
+            }
             for await event in up.events {
                 guard case .echo(Self.first, 1, 2, ByteBuffer(string: "x")) = event else {
                     Issue.record("\(event)")
