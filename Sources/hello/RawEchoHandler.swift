@@ -37,8 +37,10 @@ final class RawEchoHandler: ChannelDuplexHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event as? ChannelEvent == .inputClosed {
-            // After what is still to be written.
-            context.close(mode: .output, promise: nil)
+            // With both ends closed NIO drops what is still to be written, so closing waits for a write behind all that.
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+                context.close(mode: .output, promise: nil)
+            }
         }
         context.fireUserInboundEventTriggered(event)
     }

@@ -370,7 +370,7 @@ final class Session {
     func status(logLevel: Logger.Level, completion: @escaping (DaemonStatus) -> Void) {
         guard machine.state == .connected else {
             if let lastError, machine.state != .connecting { prober.noteDisconnected(lastError) }
-            return completion(status(logLevel))
+            return lookAtNetwork { completion(self.status(logLevel)) }
         }
         prober.lookAtAll(domain: cluster?.domain ?? "cluster.local", deadline: Self.statusDeadline) { [weak self] in
             self?.lookAtNetwork {
