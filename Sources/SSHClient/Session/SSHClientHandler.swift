@@ -99,7 +99,7 @@ final class SSHClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(SSHClientError(.connectionLost, "the connection broke: \(error)"))
+        fail(SSHClientError(.connectionLost, "the connection broke: \(ConnectFailure.text(error))"))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
