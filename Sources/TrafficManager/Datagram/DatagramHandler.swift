@@ -56,12 +56,6 @@ final class DatagramHandler: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // Nobody will end the flows that are open, or answer what comes on them.
-        if case .inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -179,7 +173,7 @@ final class DatagramHandler: ChannelInboundHandler {
         case .pause: return settle(context)
         case .failed(let failure):
             machine.failedOnce(handle, failure.reason, failure.text)
-            return
+            return settle(context)
         case .lost:
             sockets[handle.number] = nil
             reopen(entry, handle, context)

@@ -237,7 +237,6 @@ struct DatagramMachine {
     /// The flow cannot be opened, or cannot go on.
     mutating func failed(_ handle: Handle, _ reason: DatagramFrame.Reason, _ text: String) {
         guard isCurrent(handle) else { return }
-        figures.dropped += UInt64(flows[handle.number]?.waiting.count ?? 0)
         end(handle.number)
         write(.error(handle.number, reason, text))
     }

@@ -38,6 +38,8 @@ package final class DatagramService: Sendable {
             }
         }
         return channel.eventLoop.submit { [self] in
+            // A client that has said its last will not end the flows that are open.
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
             try channel.syncOptions?.setOption(.writeBufferWaterMark, value: DatagramHandler.waterMark)
             try channel.pipeline.syncOperations.addHandler(DatagramHandler(service: self, resolve: resolve))
         }
