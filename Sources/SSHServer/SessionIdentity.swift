@@ -1,3 +1,5 @@
+package import SSHProtocol
+
 /// Who a session belongs to: fixed when the user is authenticated.
 package struct SessionIdentity: Hashable, Sendable {
     /// Counts from 1 in one server's life.
@@ -13,10 +15,12 @@ package struct SessionIdentity: Hashable, Sendable {
     package var sourceAddress: String
     /// Seconds since 1970.
     package var connectedAt: Int64
+    /// What its key may do: for what a service reaches on the session's behalf.
+    package var permissions: KeyPermissions
 
     package init(
         id: UInt64, user: String, keyFingerprint: String, keyComment: String, clientVersion: String,
-        sourceAddress: String, connectedAt: Int64
+        sourceAddress: String, connectedAt: Int64, permissions: KeyPermissions = KeyPermissions()
     ) {
         self.id = id
         self.user = user
@@ -25,5 +29,6 @@ package struct SessionIdentity: Hashable, Sendable {
         self.clientVersion = clientVersion
         self.sourceAddress = sourceAddress
         self.connectedAt = connectedAt
+        self.permissions = permissions
     }
 }

@@ -13,65 +13,70 @@ extension ManagerDelegate {
 
         switch directory.resolve(host: host, port: port, namespace: configuration.namespace) {
         case .endpoints(let endpoints):
-            let addresses = endpoints.compactMap { try? $0.socketAddress() }
-            return eventLoop.makeSucceededFuture(.addresses(addresses))
+            return eventLoop.makeSucceededFuture(Destination(.success(endpoints)))
         case .noEndpoints(let service):
             return refused(.connectFailed, "service \(service) has no ready endpoints")
         case .noSuchPort(let service, let port, let ports):
-            let has =
-                ports.isEmpty
-                ? "it has no TCP port"
-                : "it has \(ports.prefix(8).map(String.init).joined(separator: ", "))\(ports.count > 8 ? ", …" : "")"
-            return refused(.connectFailed, "service \(service) has no port \(port) (\(has))")
+            return refused(.connectFailed, noSuchPort(port, of: service, ports: ports, transport: .tcp))
         case .external(let target, let port):
-            return outside(target, port: port, isAlias: true, on: eventLoop)
+            return outside(target, port: port, isAlias: true, on: eventLoop).map(Destination.init)
         case .unknown:
-            return outside(host, port: port, isAlias: false, on: eventLoop)
+            return outside(host, port: port, isAlias: false, on: eventLoop).map(Destination.init)
         }
     }
 
+    func noSuchPort(_ port: UInt16, of service: String, ports: [UInt16], transport: TransportProtocol) -> String {
+        let has =
+            ports.isEmpty
+            ? "it has no \(transport.rawValue) port"
+            : "it has \(ports.prefix(8).map(String.init).joined(separator: ", "))\(ports.count > 8 ? ", …" : "")"
+        return "service \(service) has no port \(port) (\(has))"
+    }
+
     /// `isAlias`: an ExternalName service of the cluster names this host.
-    private func outside(
+    func outside(
         _ host: String, port: UInt16, isAlias: Bool, on eventLoop: any EventLoop
-    ) -> EventLoopFuture<Destination> {
+    ) -> EventLoopFuture<Result<[Endpoint], OpenFailure>> {
         if let address = IPAddress(host) {
-            return eventLoop.makeSucceededFuture(destination(of: host, addresses: [address], port: port))
+            return eventLoop.makeSucceededFuture(endpoints(of: host, addresses: [address], port: port))
         }
         guard HostName(host) != nil else {
             return eventLoop.makeSucceededFuture(
-                .refused(OpenFailure(.connectFailed, "\(host.shortened) is not the name of a host")))
+                .failure(OpenFailure(.connectFailed, "\(host.shortened) is not the name of a host")))
         }
         // A name of the cluster that is not there is nobody else's either.
         let missing = isAlias ? nil : missingService(host)
         if let missing, missing.isCertain || configuration.egress.mode == .cluster {
-            return eventLoop.makeSucceededFuture(.refused(OpenFailure(.connectFailed, missing.text)))
+            return eventLoop.makeSucceededFuture(.failure(OpenFailure(.connectFailed, missing.text)))
         }
         guard configuration.egress.mode == .any else {
-            return eventLoop.makeSucceededFuture(.refused(outsideCluster(host)))
+            return eventLoop.makeSucceededFuture(.failure(outsideCluster(host)))
         }
         return resolver.resolve(host, on: eventLoop).map { addresses in
-            destination(of: host, addresses: addresses, port: port)
+            endpoints(of: host, addresses: addresses, port: port)
         }.flatMapErrorThrowing { error in
             let failure = error as? SystemResolver.Failure
             let text = missing?.text ?? "\(host.shortened): \(failure?.description ?? "it cannot be looked up")"
-            return .refused(OpenFailure(failure?.isBusy == true ? .resourceShortage : .connectFailed, text))
+            return .failure(OpenFailure(failure?.isBusy == true ? .resourceShortage : .connectFailed, text))
         }
     }
 
-    private func destination(of host: String, addresses: [IPAddress], port: UInt16) -> Destination {
+    private func endpoints(
+        of host: String, addresses: [IPAddress], port: UInt16
+    ) -> Result<[Endpoint], OpenFailure> {
         let egress = configuration.egress
         let allowed = addresses.filter { egress.verdict(on: $0) == .allowed }
         if !allowed.isEmpty {
-            return .addresses(allowed.compactMap { try? Endpoint(address: $0, port: port).socketAddress() })
+            return .success(allowed.map { Endpoint(address: $0, port: port) })
         }
         if let own = addresses.first(where: { egress.verdict(on: $0) == .ownHost }) {
             let what = IPAddress(host) == nil ? "\(host.shortened) (\(own))" : host
-            return .refused(
+            return .failure(
                 OpenFailure(
                     .administrativelyProhibited,
                     "\(what) is the manager's own host (the manager runs without --egress-loopback)"))
         }
-        return .refused(outsideCluster(host))
+        return .failure(outsideCluster(host))
     }
 
     private func outsideCluster(_ host: String) -> OpenFailure {
@@ -126,6 +131,15 @@ extension ManagerDelegate {
         let shown = known.prefix(5).joined(separator: ", ")
         let more = known.dropFirst(5).isEmpty ? "" : ", …"
         return "\(host.shortened): no such service in namespace \(namespace.shortened) (known: \(shown)\(more))"
+    }
+}
+
+extension Destination {
+    fileprivate init(_ outcome: Result<[Endpoint], OpenFailure>) {
+        switch outcome {
+        case .success(let endpoints): self = .addresses(endpoints.compactMap { try? $0.socketAddress() })
+        case .failure(let failure): self = .refused(failure)
+        }
     }
 }
 

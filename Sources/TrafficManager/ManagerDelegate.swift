@@ -23,16 +23,18 @@ package struct ManagerDelegate: SSHServerDelegate {
     let resolver: SystemResolver
     let commands: ManagerCommands
     private let services: [ReservedName: ServiceHandler]
+    private let datagrams: DatagramService?
 
     package init(
         configuration: Configuration, directory: Directory, resolver: SystemResolver, commands: ManagerCommands,
-        services: [ReservedName: ServiceHandler]
+        services: [ReservedName: ServiceHandler], datagrams: DatagramService? = nil
     ) {
         self.configuration = configuration
         self.directory = directory
         self.resolver = resolver
         self.commands = commands
         self.services = services
+        self.datagrams = datagrams
     }
 
     package func destination(
@@ -94,6 +96,13 @@ package struct ManagerDelegate: SSHServerDelegate {
                     .administrativelyProhibited,
                     "\(name.rawValue) has no port \(port); it is \(name.rawValue):\(name.port)")
             )
+        }
+        if name == .datagram, let datagrams {
+            return .service { channel in
+                datagrams.accept(channel, session: session) { target, eventLoop in
+                    destination(of: target, for: session, on: eventLoop)
+                }
+            }
         }
         guard let handler = services[name] else {
             return .refused(OpenFailure(.connectFailed, "\(name.rawValue) is not served here"))

@@ -15,6 +15,8 @@ package final class ManagerOverview: Sendable {
     package let egress: String
     private let state = Mutex(State())
     private let listServices: @Sendable () -> [ServiceInfo]
+    private let describeCluster: @Sendable () -> ClusterInfo
+    private let readDatagrams: @Sendable () -> DatagramFigures
     private let directoryProblem: @Sendable () -> String?
     private let now: @Sendable () -> Int64
 
@@ -22,15 +24,21 @@ package final class ManagerOverview: Sendable {
     ///   - egress: What may be reached beyond the cluster, as the flag has it.
     ///   - now: Seconds since 1970.
     ///   - services: All services there are, by namespace, then name; asked from any thread, and often.
+    ///   - cluster: What workstations are told of it.
+    ///   - datagrams: What has happened to them.
     ///   - directoryProblem: Why the services are missing or old: one line, or nothing.
     package init(
         egress: String, now: @escaping @Sendable () -> Int64, services: @escaping @Sendable () -> [ServiceInfo],
+        cluster: @escaping @Sendable () -> ClusterInfo = { ClusterInfo() },
+        datagrams: @escaping @Sendable () -> DatagramFigures = { DatagramFigures() },
         directoryProblem: @escaping @Sendable () -> String? = { nil }
     ) {
         self.startedAt = now()
         self.egress = egress
         self.now = now
         self.listServices = services
+        self.describeCluster = cluster
+        self.readDatagrams = datagrams
         self.directoryProblem = directoryProblem
     }
 
@@ -48,6 +56,10 @@ package final class ManagerOverview: Sendable {
         guard let namespace else { return listServices() }
         return listServices().filter { $0.namespace == namespace }
     }
+
+    package func cluster() -> ClusterInfo { describeCluster() }
+
+    package func datagrams() -> DatagramFigures { readDatagrams() }
 
     /// By id.
     package func sessions() async -> [SessionInfo] {

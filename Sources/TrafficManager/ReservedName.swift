@@ -2,11 +2,13 @@
 package enum ReservedName: String, CaseIterable, Sendable {
     case api = "api.telepresence"
     case dns = "dns.telepresence"
+    case datagram = "datagram.telepresence"
 
     package var port: UInt16 {
         switch self {
         case .api: 8081
         case .dns: 53
+        case .datagram: 1
         }
     }
 

@@ -16,9 +16,21 @@ struct Hello: AsyncParsableCommand {
     )
 
     @Option(
-        help: ArgumentHelp("Where to listen; port 0 takes a free one.", valueName: "address:port"),
+        help: ArgumentHelp(
+            "Where to listen; port 0 takes a free one. Repeatable. (default: 127.0.0.1:8080)",
+            valueName: "address:port"),
         transform: ListenAddress.parse)
-    var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+    var listen: [ListenAddress] = []
+
+    @Option(
+        help: ArgumentHelp("Also send every byte back as it came, there. Repeatable.", valueName: "address:port"),
+        transform: ListenAddress.parse)
+    var echoListen: [ListenAddress] = []
+
+    @Option(
+        help: ArgumentHelp("Also send every UDP datagram back, there. Repeatable.", valueName: "address:port"),
+        transform: ListenAddress.parse)
+    var udpListen: [ListenAddress] = []
 
     @Flag(help: "Send every byte back as it came (a TCP echo) instead of talking HTTP.")
     var raw = false
@@ -41,10 +53,24 @@ struct Hello: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let server = try await Self.serve(listen, raw: raw, on: .singletonMultiThreadedEventLoopGroup)
-        Self.say("listening on \(ListenAddress(server.localAddress) ?? listen)", on: STDOUT_FILENO)
-        try await server.closeFuture.get()
+        let group = MultiThreadedEventLoopGroup.singleton
+        var servers: [any Channel] = []
+        for address in listen.isEmpty ? [Self.defaultAddress] : listen {
+            servers.append(try await Self.serve(address, raw: raw, on: group))
+            Self.say("listening on \(ListenAddress(servers.last?.localAddress) ?? address)", on: STDOUT_FILENO)
+        }
+        for address in echoListen {
+            servers.append(try await Self.serve(address, raw: true, on: group))
+            Self.say("echoing on \(ListenAddress(servers.last?.localAddress) ?? address)", on: STDOUT_FILENO)
+        }
+        for address in udpListen {
+            servers.append(try await Self.serveDatagrams(address, on: group))
+            Self.say("echoing on UDP \(ListenAddress(servers.last?.localAddress) ?? address)", on: STDOUT_FILENO)
+        }
+        for server in servers { try await server.closeFuture.get() }
     }
+
+    private static let defaultAddress = ListenAddress(host: "127.0.0.1", port: 8080)
 
     /// Listens and serves until the channel returned is closed. Throws a ``ListenFailure``.
     static func serve(
@@ -65,6 +91,24 @@ struct Hello: AsyncParsableCommand {
                         try pipeline.addHandler(IdleStateHandler(allTimeout: RequestEchoHandler.idleTimeout))
                         try pipeline.addHandler(RequestEchoHandler())
                     }
+                }
+            }
+        do {
+            return try await bootstrap.bind(host: address.host, port: address.port).get()
+        } catch {
+            throw ListenFailure(address: address, reason: ListenFailure.reason(of: error))
+        }
+    }
+
+    /// Sends datagrams back until the channel returned is closed. Throws a ``ListenFailure``.
+    static func serveDatagrams(_ address: ListenAddress, on group: any EventLoopGroup) async throws -> any Channel {
+        let bootstrap = DatagramBootstrap(group: group)
+            .channelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: DatagramEchoHandler.receiveSize)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(DatagramEchoHandler())
                 }
             }
         do {

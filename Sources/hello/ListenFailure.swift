@@ -6,7 +6,7 @@ struct ListenFailure: Error, CustomStringConvertible {
     var address: ListenAddress
     var reason: String
 
-    var description: String { "cannot listen on \(address): \(reason); choose another with --listen ADDRESS:PORT" }
+    var description: String { "cannot listen on \(address): \(reason); choose another ADDRESS:PORT" }
 
     /// The system's own words where there are any.
     static func reason(of error: any Error) -> String {

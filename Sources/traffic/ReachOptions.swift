@@ -15,11 +15,18 @@ struct ReachOptions: ParsableArguments {
     @Flag(help: "With --egress any: this host itself and its link, too.")
     var egressLoopback = false
 
-    @Option(help: ArgumentHelp("Addresses of pods that may be reached unlisted. Repeatable.", valueName: "cidr"))
-    var podSubnet: [Subnet] = []
+    @Option(
+        name: [.customLong("pod-cidr"), .customLong("pod-subnet")],
+        help: ArgumentHelp(
+            "Where the pods are: workstations route it here, and may reach it unlisted. Repeatable. (default: routed is "
+                + "what is around the addresses that are listed)",
+            valueName: "cidr"))
+    var podCIDR: [Subnet] = []
 
-    @Option(help: ArgumentHelp("Addresses of services that may be reached unlisted. Repeatable.", valueName: "cidr"))
-    var serviceSubnet: [Subnet] = []
+    @Option(
+        name: [.customLong("service-cidr"), .customLong("service-subnet")],
+        help: ArgumentHelp("The same for the services. Repeatable.", valueName: "cidr"))
+    var serviceCIDR: [Subnet] = []
 
     @Option(
         help: ArgumentHelp(
@@ -51,7 +58,7 @@ struct ReachOptions: ParsableArguments {
         var configuration = ManagerDelegate.Configuration()
         configuration.namespace = namespace
         configuration.egress = EgressPolicy(
-            mode: egress, clusterSubnets: podSubnet + serviceSubnet, allowsLoopback: egressLoopback)
+            mode: egress, clusterSubnets: podCIDR + serviceCIDR, allowsLoopback: egressLoopback)
         configuration.listeners = ListenerPolicy(
             gatewayPorts: gatewayPorts, allowsPrivilegedPorts: allowPrivilegedPorts)
         configuration.streamLocal = StreamLocalPolicy(directory: streamLocalDir)

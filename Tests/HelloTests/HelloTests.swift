@@ -75,6 +75,30 @@ import Testing
         #expect(answer == bytes)
     }
 
+    @Test(arguments: ["127.0.0.1", "::1"]) func echoesDatagrams(host: String) async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let server = try await Hello.serveDatagrams(ListenAddress(host: host, port: 0), on: group)
+        let address = try #require(server.localAddress)
+        let client = try await DatagramBootstrap(group: group)
+            .channelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: DatagramEchoHandler.receiveSize)
+            )
+            .connect(to: address) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<AddressedEnvelope<ByteBuffer>, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        try await client.executeThenClose { inbound, outbound in
+            var answers = inbound.makeAsyncIterator()
+            for length in [0, 1, 9216, 65_507] {
+                let datagram = ByteBuffer(repeating: 0x61, count: length)
+                try await outbound.write(datagram)
+                #expect(try await answers.next()?.data == datagram)
+            }
+        }
+        try await server.close()
+    }
+
     @Test func namesTheAddressThatIsTaken() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let server = try await Hello.serve(ListenAddress(host: "127.0.0.1", port: 0), raw: true, on: group)

@@ -145,4 +145,18 @@ int clinux_watch_directory(int watch, const char *path);
 int clinux_clock_watch(void);
 int clinux_clock_watch_again(int timer);
 
+/* Datagrams (CLinuxDatagram.c). Sockets are connected to `address` (4 or 16 bytes, by `family`), and learn of every ICMP
+ * error. */
+
+int clinux_udp_socket(int family, const void *address, int port);
+
+/* For echo requests: an unprivileged one, where the kernel writes the identifier, or else a raw one. */
+int clinux_echo_socket(int family, const void *address, int *is_raw);
+
+/* Sends one, at once or not at all. */
+int clinux_datagram_send(int socket, const void *bytes, size_t size);
+
+/* Empties the socket's queue of errors; the last one's errno, or 0. */
+int clinux_datagram_error(int socket);
+
 #endif

@@ -8,6 +8,15 @@ package enum DatagramFrame: Hashable, Sendable {
     /// The largest datagram of UDP over IPv4, and room for a name.
     package static let maximumLength = 65_600
 
+    /// Why a datagram did not arrive, as ICMP has it.
+    package enum Reason: UInt32, Sendable {
+        case portUnreachable = 1
+        case hostUnreachable = 2
+        case prohibited = 3
+        /// The server has no room for the flow.
+        case resourceShortage = 4
+    }
+
     /// Client to server, kind 1: datagrams of this flow go to this UDP port.
     case open(flow: UInt32, host: String, port: UInt32)
     /// Either way, kind 2.
@@ -16,7 +25,7 @@ package enum DatagramFrame: Hashable, Sendable {
     case close(flow: UInt32)
     /// Client to server, kind 4.
     case echo(flow: UInt32, host: String, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)
-    /// Server to client, kind 5: what became of the flow's last datagram, or echo.
+    /// Server to client, kind 5: what became of the flow's last datagram, or echo; the reasons are those of `Reason`.
     case error(flow: UInt32, reason: UInt32, text: String)
     /// Server to client, kind 6.
     case echoReply(flow: UInt32, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)

@@ -39,7 +39,7 @@ extension SSHConnectionHandler {
         let identity = SessionIdentity(
             id: core.makeSessionID(), user: user, keyFingerprint: key.fingerprint, keyComment: comment,
             clientVersion: String(transport.peerVersion.dropFirst("SSH-2.0-".count)), sourceAddress: source,
-            connectedAt: now)
+            connectedAt: now, permissions: permissions)
         self.identity = identity
         self.permissions = permissions
         authentication = nil

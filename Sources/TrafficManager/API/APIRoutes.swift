@@ -20,7 +20,8 @@ struct APIRoutes: Sendable {
             APIRoute(path: "/metrics", audience: .everyone) { _ in
                 APIAnswer.text(
                     ManagerMetrics.text(
-                        statistics: overview.statistics(), status: overview.status(), process: .read()),
+                        statistics: overview.statistics(), datagrams: overview.datagrams(), status: overview.status(),
+                        process: .read()),
                     contentType: PrometheusText.contentType)
             },
             APIRoute(path: "/openapi.json", audience: .session) { _ in
@@ -28,6 +29,7 @@ struct APIRoutes: Sendable {
             },
             APIRoute(path: "/v1/version", audience: .session) { _ in APIAnswer.model(ManagerVersion.info) },
             APIRoute(path: "/v1/status", audience: .session) { _ in APIAnswer.model(overview.status()) },
+            APIRoute(path: "/v1/cluster", audience: .session) { _ in APIAnswer.model(overview.cluster()) },
             APIRoute(path: "/v1/services", audience: .session, parameters: ["namespace", "watch"]) { request in
                 let namespace = request.parameter("namespace")
                 if try Self.wantsWatch(request) {

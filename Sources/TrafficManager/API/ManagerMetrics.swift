@@ -6,13 +6,15 @@ package enum ManagerMetrics {
     private static let prefix = "telepresence_manager_"
 
     package static func text(
-        statistics: ServerStatistics, status: ManagerStatus, process: ProcessFigures
+        statistics: ServerStatistics, datagrams: DatagramFigures = DatagramFigures(), status: ManagerStatus,
+        process: ProcessFigures
     ) -> String {
         var text = PrometheusText()
         text.addInfo(
             prefix + "build_info", help: "The version of the manager; always 1.",
             labels: [("version", status.version.version), ("api_version", "\(status.version.apiVersion)")])
         addSSH(statistics, to: &text)
+        addDatagrams(datagrams, to: &text)
         addDirectory(status, to: &text)
         addProcess(process, startedAt: status.startedAt, to: &text)
         return text.text
@@ -59,6 +61,31 @@ package enum ManagerMetrics {
         text.add(
             prefix + "rekeys_total", .counter, help: "Key exchanges after a session's first.",
             value: statistics.rekeys)
+    }
+
+    private static func addDatagrams(_ figures: DatagramFigures, to text: inout PrometheusText) {
+        text.add(
+            prefix + "datagram_flows_opened_total", .counter, help: "Flows of UDP datagrams or echoes that were begun.",
+            value: figures.opened)
+        text.add(
+            prefix + "datagram_flows_evicted_total", .counter, help: "Flows that made room for others.",
+            value: figures.evicted)
+        text.add(prefix + "datagram_flows", .gauge, help: "Flows open now.", value: figures.active)
+        text.add(
+            prefix + "datagrams_sent_total", .counter, help: "Datagrams and echoes sent into the cluster.",
+            value: figures.datagramsSent)
+        text.add(
+            prefix + "datagrams_sent_bytes_total", .counter, help: "Bytes of datagrams sent into the cluster.",
+            value: figures.bytesSent)
+        text.add(
+            prefix + "datagrams_received_total", .counter, help: "Datagrams and echoes handed to clients.",
+            value: figures.datagramsReceived)
+        text.add(
+            prefix + "datagrams_received_bytes_total", .counter, help: "Bytes of datagrams handed to clients.",
+            value: figures.bytesReceived)
+        text.add(
+            prefix + "datagrams_dropped_total", .counter, help: "Datagrams, either way, that nobody had room for.",
+            value: figures.dropped)
     }
 
     private static func addDirectory(_ status: ManagerStatus, to text: inout PrometheusText) {

@@ -69,6 +69,20 @@ enum OpenAPIDocument {
                 }
               }
             },
+            "/v1/cluster": {
+              "get": {
+                "summary": "The cluster's names and networks, for who makes a workstation a part of it",
+                "responses": {
+                  "200": {
+                    "description": "The cluster",
+                    "content": {
+                      "application/json": { "schema": { "$ref": "#/components/schemas/ClusterInfo" } }
+                    }
+                  },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" }
+                }
+              }
+            },
             "/v1/services": {
               "get": {
                 "summary": "The services a session can reach",
@@ -160,6 +174,23 @@ enum OpenAPIDocument {
                   "name": { "type": "string" },
                   "version": { "type": "string" },
                   "apiVersion": { "type": "integer" }
+                }
+              },
+              "ClusterInfo": {
+                "type": "object",
+                "required": ["clusterDomain", "namespace", "namespaces", "subnets", "dnsSuffixes"],
+                "properties": {
+                  "clusterDomain": { "type": "string", "description": "The end of every full name" },
+                  "namespace": { "type": "string", "description": "Where names without one are looked for" },
+                  "namespaces": { "type": "array", "items": { "type": "string" } },
+                  "subnets": {
+                    "type": "array", "items": { "type": "string" },
+                    "description": "Where pods and services are, in CIDR notation"
+                  },
+                  "dnsSuffixes": {
+                    "type": "array", "items": { "type": "string" },
+                    "description": "What names of the cluster end in"
+                  }
                 }
               },
               "Endpoints": {

@@ -89,6 +89,9 @@ package struct DirectorySnapshot: Sendable {
         byEndpoint[address, default: []].map { (services[$0.service], services[$0.service].endpoints[$0.endpoint]) }
     }
 
+    /// Of all services, and of all endpoints.
+    var addresses: Set<IPAddress> { Set(byClusterIP.keys).union(podNamespaces.keys) }
+
     /// Whether an IPv6 address of the cluster is in a range, which a client may ask for often.
     func hasIPv6Address(in range: ClosedRange<UInt128>) -> Bool {
         var low = 0

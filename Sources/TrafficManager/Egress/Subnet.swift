@@ -23,6 +23,12 @@ package struct Subnet: Hashable, Sendable, LosslessStringConvertible {
         self.prefixLength = length
     }
 
+    /// The one of this size that an address is in.
+    init(around address: IPAddress, prefixLength: Int) {
+        self.base = Subnet.mask(address, prefixLength)
+        self.prefixLength = prefixLength
+    }
+
     package func contains(_ address: IPAddress) -> Bool {
         address.isIPv4 == base.isIPv4 && Subnet.mask(address, prefixLength) == base
     }

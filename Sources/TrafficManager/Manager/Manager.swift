@@ -1,3 +1,4 @@
+import ControlAPI
 import Glibc
 import Kubernetes
 package import Logging
@@ -38,9 +39,12 @@ package struct Manager: Sendable {
         let clock: @Sendable () -> Int64 = { Int64(time(nil)) }
         let services = directory.directory
         let list = ServiceList(services)
+        let (namespace, subnets) = (configuration.delegate.namespace, configuration.delegate.egress.clusterSubnets)
+        let datagrams = DatagramService(logger: logger)
         overview = ManagerOverview(
-            egress: configuration.delegate.egress.mode.rawValue, now: clock,
-            services: { list.infos }, directoryProblem: { services.problem })
+            egress: configuration.delegate.egress.mode.rawValue, now: clock, services: { list.infos },
+            cluster: { ClusterInfo(services.snapshot, namespace: namespace, subnets: subnets) },
+            datagrams: { datagrams.figures }, directoryProblem: { services.problem })
         let group = MultiThreadedEventLoopGroup.singleton
         let api = APIServer(overview: overview, group: group, logger: logger)
         let pool = NIOThreadPool(numberOfThreads: SystemResolver.threads)
@@ -51,7 +55,8 @@ package struct Manager: Sendable {
             services: [
                 .api: { channel, session in api.accept(channel, session: session) },
                 .dns: { channel, _ in serveDNS(on: channel, directory: services) },
-            ])
+            ],
+            datagrams: datagrams)
         var sshConfiguration = SSHServerConfiguration(
             listen: configuration.sshListen, hostKeys: hostKeys, authorizedKeys: authorizedKeys.source)
         sshConfiguration.limits = configuration.limits

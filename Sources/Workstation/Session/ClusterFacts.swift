@@ -3,18 +3,8 @@ import NIOCore
 import SSHClient
 
 /// What the manager says of its cluster at `/v1/cluster`.
-struct ClusterFacts: Decodable {
-    var clusterDomain: String
-    var namespace: String
-    var subnets: [String]?
-    var dnsSuffixes: [String]?
-
+enum ClusterFacts {
     private static let deadline = TimeAmount.seconds(5)
-
-    var cluster: DaemonStatus.Cluster {
-        DaemonStatus.Cluster(
-            domain: clusterDomain, namespace: namespace, subnets: subnets ?? [], dnsSuffixes: dnsSuffixes ?? [])
-    }
 
     /// Asks; `nil` from a manager that does not know, or does not answer in time. On the pool's event loop.
     static func learn(through pool: SSHClientPool, completion: @escaping (DaemonStatus.Cluster?) -> Void) {
@@ -25,8 +15,16 @@ struct ClusterFacts: Decodable {
                 timeout.cancel()
                 stream.close()
                 guard case .success(let answer) = result, answer.status == 200 else { return completion(nil) }
-                completion((try? JSON.decode(ClusterFacts.self, from: answer.body))?.cluster)
+                completion((try? JSON.decode(ClusterInfo.self, from: answer.body)).map(DaemonStatus.Cluster.init))
             }
         }
+    }
+}
+
+extension DaemonStatus.Cluster {
+    init(_ info: ClusterInfo) {
+        self.init(
+            domain: info.clusterDomain, namespace: info.namespace, subnets: info.subnets,
+            dnsSuffixes: info.dnsSuffixes)
     }
 }

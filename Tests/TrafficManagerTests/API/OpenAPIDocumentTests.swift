@@ -63,12 +63,13 @@ import Testing
         try check("ErrorInfo", ErrorInfo(""))
         try check("ServiceInfo", APIServerTests.hello)
         try check("ServicePort", try #require(APIServerTests.hello.ports.first))
+        try check("ClusterInfo", ClusterInfo())
         try check("Endpoints", APIServerTests.hello.endpoints)
         try check("SessionInfo", SessionInfo(id: 1, user: ""))
         try check("ManagerStatus", ManagerStatus(version: version, startedAt: 0, uptimeSeconds: 0, egress: ""))
         try check("ServiceEvent", WatchEvent(.added, APIServerTests.hello))
         try check("SessionEvent", WatchEvent(.added, SessionInfo(id: 1, user: "")))
-        #expect(try document().components.schemas.count == 9)
+        #expect(try document().components.schemas.count == 10)
     }
 
     private func check(_ name: String, _ value: some Encodable) throws {

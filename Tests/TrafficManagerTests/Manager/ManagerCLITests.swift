@@ -44,8 +44,9 @@ struct ManagerCLITests {
     @Test(arguments: [
         Case("--egress all", "'all' is invalid for '--egress <mode>'"),
         Case("--egress-loopback", "--egress-loopback needs --egress any"),
+        Case("--pod-cidr 10.42.0.1/16", "'10.42.0.1/16' is invalid for '--pod-cidr <cidr>'"),
         Case("--pod-subnet 10.42.0.1/16", "'10.42.0.1/16' is invalid for '--pod-subnet <cidr>'"),
-        Case("--service-subnet x", "'x' is invalid for '--service-subnet <cidr>'"),
+        Case("--service-cidr x", "'x' is invalid for '--service-cidr <cidr>'"),
         Case("--gateway-ports maybe", "'maybe' is invalid for '--gateway-ports <mode>'"),
         Case("--ssh-listen nonsense", "'nonsense' is no address; expected ADDRESS:PORT"),
         Case("--ssh-listen 1.2.3.4:65536", "'1.2.3.4:65536' has no port from 0 to 65535"),
@@ -179,7 +180,7 @@ struct ManagerCLITests {
         #expect(status == 0)
         for flag in [
             "--services", "--authorized-keys", "--host-key", "--ssh-listen", "--api-listen", "--egress",
-            "--egress-loopback", "--pod-subnet", "--service-subnet", "--gateway-ports", "--allow-privileged-ports",
+            "--egress-loopback", "--pod-cidr", "--service-cidr", "--gateway-ports", "--allow-privileged-ports",
             "--stream-local-dir", "--cluster-domain", "--namespace", "--log-level", "--log-format",
             "--login-grace-time", "--max-startups", "--max-auth-tries", "--max-sessions", "EXAMPLES", "EXIT STATUS",
         ] {
