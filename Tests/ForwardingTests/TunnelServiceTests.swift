@@ -192,15 +192,17 @@ struct TunnelServiceTests {
     }
 
     @Test(arguments: outside) func aClosedUDPPortIsReported(_ host: String) async throws {
-        let echo = try await DatagramEcho.start()
-        let port = echo.port
-        try await echo.channel.close()
+        // Whose port has a peer refuses everybody else, and nobody else is given it.
+        let closed = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: 1).get()
+        let port = try #require(closed.localAddress?.port)
         try await with { up in
             let descriptor = try await up.world.socket(host, port, type: SOCK_DGRAM)
             defer { close(descriptor) }
             let failure = TunnelWorld.Failure(text: "recv", code: ECONNREFUSED)
             await #expect(throws: failure) { _ = try await up.world.ask(descriptor, [1]) }
         }
+        try await closed.close()
     }
 
     @Test(arguments: ["10.99.0.4", "fd99::4"]) func aProhibitedEchoIsReported(_ host: String) async throws {
