@@ -297,6 +297,30 @@ import Testing
         #expect(held <= DatagramMachine.maximumHeldOutput + 1024)
     }
 
+    /// Flows with one number, each with something for a client that does not read.
+    @Test func numbersUsedAgainLeaveNothingBehind() throws {
+        var machine = DatagramMachine()
+        machine.isBlocked = true
+        for number in 0..<1000 {
+            let handle = try open(5, on: &machine)
+            machine.received(bytes("\(number)"), on: handle, now: start)
+        }
+        machine.isBlocked = false
+        #expect(try output(&machine) == [.data(flow: 5, bytes("999"))])
+    }
+
+    @Test func errorsAreShort() throws {
+        var machine = DatagramMachine()
+        let name = String(repeating: "\u{1b}", count: 60_000)
+        let handle = try handle(receive(.open(flow: 5, host: name, port: 9), on: &machine))
+        machine.failed(handle, .hostUnreachable, name)
+        guard case .error(5, 2, let text)? = try output(&machine).first else {
+            Issue.record("no error")
+            return
+        }
+        #expect(text.utf8.count < 400)
+    }
+
     @Test func datagramsThatAreTooLongAreDropped() throws {
         var machine = DatagramMachine()
         let handle = try open(5, on: &machine)

@@ -221,6 +221,34 @@ import Testing
         }
     }
 
+    /// Far more flows than there may be, at once: the newest are there, and each of the others is told of its end.
+    @Test func aFloodOfFlows() async throws {
+        try await UDPServer.run { server in
+            let harness = try DatagramHarness(port: server.port)
+            let count = UInt32(DatagramMachine.maximumFlows) + 100
+            try await harness.connect { client in
+                var frames = ByteBuffer()
+                for flow in 0..<count { DatagramFrame.open(flow: flow, host: "echo", port: 9).write(into: &frames) }
+                DatagramFrame.data(flow: count - 1, bytes("last")).write(into: &frames)
+                try await client.send(raw: frames)
+                var closed: Set<UInt32> = []
+                while let frame = try await client.next() {
+                    switch frame {
+                    case .close(let flow): closed.insert(flow)
+                    // Where the system has not that many sockets for a process.
+                    case .error(count - 1, 4, _): return
+                    case .error(_, 4, _): continue
+                    default: #expect(frame == .data(flow: count - 1, bytes("last")))
+                    }
+                    if case .data = frame { break }
+                }
+                #expect(closed.isSubset(of: Set(0..<100)))
+            }
+            #expect(harness.service.figures.active == 0)
+            #expect(harness.service.figures.opened == UInt64(count))
+        }
+    }
+
     @Test func aViolationEndsTheChannel() async throws {
         try await DatagramHarness().connect { client in
             try await client.send(raw: ByteBuffer(bytes: [0, 0, 0, 5, 99, 0, 0, 0, 1]))
