@@ -12,8 +12,11 @@ final class DatagramHandler: ChannelDuplexHandler {
     /// Little waits here: what waits belongs in the flows' own queues, where the oldest can go.
     static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32_768, high: 131_072)
 
-    /// Flows begun before others on the event loop have their turn: one read may ask for thousands, each with a socket.
-    static let maximumOpensPerTurn = 64
+    /// Datagrams sent before others on the event loop have their turn, those who read the answers among them: one read
+    /// may bring thousands.
+    static let turn = 256
+    /// What beginning a flow, with its socket, takes of a turn.
+    private static let costOfOpening = 4
 
     typealias Resolve = @Sendable (DatagramMachine.Target, any EventLoop) -> EventLoopFuture<DatagramDestination>
 
@@ -23,7 +26,7 @@ final class DatagramHandler: ChannelDuplexHandler {
     private var sockets: [UInt32: Entry] = [:]
     private var timer: Scheduled<Void>?
     private var isClosed = false
-    /// More is to be begun in the next turn; nothing is read until then.
+    /// More is to be done in the next turn; nothing is read until then.
     private var isTurnScheduled = false
     private var isReadHeld = false
     private var isFlushScheduled = false
@@ -50,12 +53,12 @@ final class DatagramHandler: ChannelDuplexHandler {
 
     private func takeTurn(_ context: ChannelHandlerContext) {
         let now = context.eventLoop.now
-        var opens = 0
+        var spent = 0
         do throws(Disconnect) {
             while !isClosed, let effect = try machine.next(now: now) {
                 perform(effect, context)
-                if case .open = effect { opens += 1 }
-                if opens == Self.maximumOpensPerTurn { return scheduleTurn(context) }
+                if case .open = effect { spent += Self.costOfOpening } else { spent += 1 }
+                if spent >= Self.turn { return scheduleTurn(context) }
             }
         } catch {
             service.report(violation: error)
