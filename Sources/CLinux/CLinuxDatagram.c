@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +70,15 @@ int clinux_echo_socket(int family, const void *address, int *is_raw) {
 
 int clinux_datagram_send(int socket, const void *bytes, size_t size) {
     return send(socket, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int clinux_datagram_waiting(int socket) {
+    int waiting = 0;
+    ssize_t length;
+    /* A ping socket does not know it. The other way takes an error away that is waiting, too. */
+    if (ioctl(socket, FIONREAD, &waiting) == 0) return waiting;
+    length = recv(socket, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+    return length < 0 ? 0 : (int)length;
 }
 
 int clinux_datagram_error(int socket) {

@@ -7,6 +7,8 @@ final class DatagramEchoHandler: ChannelInboundHandler {
 
     /// The largest datagram there is.
     static let receiveSize = 65_536
+    /// As many small ones as the kernel keeps for a socket, about.
+    static let maximumReads: UInt = 256
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if context.channel.isWritable { context.write(data, promise: nil) }

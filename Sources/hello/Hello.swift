@@ -106,6 +106,7 @@ struct Hello: AsyncParsableCommand {
             .channelOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: DatagramEchoHandler.receiveSize)
             )
+            .channelOption(.maxMessagesPerRead, value: DatagramEchoHandler.maximumReads)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(DatagramEchoHandler())

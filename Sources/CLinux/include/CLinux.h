@@ -156,6 +156,9 @@ int clinux_echo_socket(int family, const void *address, int *is_raw);
 /* Sends one, at once or not at all. */
 int clinux_datagram_send(int socket, const void *bytes, size_t size);
 
+/* The length of the datagram that is received next, 0 when there is none. */
+int clinux_datagram_waiting(int socket);
+
 /* Empties the socket's queue of errors; the last one's errno, or 0. */
 int clinux_datagram_error(int socket);
 

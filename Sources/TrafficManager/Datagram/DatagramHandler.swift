@@ -4,12 +4,19 @@ import SSHProtocol
 /// The manager's end of a datagram channel: performs what `DatagramMachine` says, with a socket for each flow.
 ///
 /// States: serving → closed, when every socket is closed, too.
-final class DatagramHandler: ChannelInboundHandler {
+final class DatagramHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// Little waits here: what waits belongs in the flows' own queues, where the oldest can go.
     static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 32_768, high: 131_072)
+
+    /// Datagrams sent before others on the event loop have their turn, those who read the answers among them: one read
+    /// may bring thousands.
+    static let turn = 256
+    /// What beginning a flow, with its socket, takes of a turn.
+    private static let costOfOpening = 4
 
     typealias Resolve = @Sendable (DatagramMachine.Target, any EventLoop) -> EventLoopFuture<DatagramDestination>
 
@@ -19,6 +26,10 @@ final class DatagramHandler: ChannelInboundHandler {
     private var sockets: [UInt32: Entry] = [:]
     private var timer: Scheduled<Void>?
     private var isClosed = false
+    /// More is to be done in the next turn; nothing is read until then.
+    private var isTurnScheduled = false
+    private var isReadHeld = false
+    private var isFlushScheduled = false
 
     private struct Entry {
         var handle: DatagramMachine.Handle
@@ -37,12 +48,39 @@ final class DatagramHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isClosed else { return }
         machine.receive(unwrapInboundIn(data))
+        if !isTurnScheduled { takeTurn(context) }
+    }
+
+    private func takeTurn(_ context: ChannelHandlerContext) {
+        let now = context.eventLoop.now
+        var spent = 0
         do throws(Disconnect) {
-            while !isClosed, let effect = try machine.next(now: context.eventLoop.now) { perform(effect, context) }
+            while !isClosed, let effect = try machine.next(now: now) {
+                perform(effect, context)
+                if case .open = effect { spent += Self.costOfOpening } else { spent += 1 }
+                if spent >= Self.turn { return scheduleTurn(context) }
+            }
         } catch {
             service.report(violation: error)
             context.close(promise: nil)
         }
+    }
+
+    private func scheduleTurn(_ context: ChannelHandlerContext) {
+        isTurnScheduled = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isTurnScheduled = false
+            guard !isClosed else { return }
+            takeTurn(context)
+            flush(context)
+            guard isReadHeld, !isTurnScheduled, !isClosed else { return }
+            isReadHeld = false
+            context.read()
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isTurnScheduled { isReadHeld = true } else { context.read() }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -114,6 +152,16 @@ final class DatagramHandler: ChannelInboundHandler {
         service.add(machine.takeFigures())
     }
 
+    /// What comes for many flows in one turn of the event loop goes out together.
+    private func scheduleFlush(_ context: ChannelHandlerContext) {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isFlushScheduled = false
+            if !isClosed { flush(context) }
+        }
+    }
+
     // MARK: Sockets
 
     private func open(
@@ -170,7 +218,7 @@ final class DatagramHandler: ChannelInboundHandler {
         switch event {
         case .datagram(let bytes): machine.received(bytes, on: handle, now: now)
         case .echo(let sequence, let bytes): machine.echoed(sequence: sequence, bytes, on: handle, now: now)
-        case .pause: return settle(context)
+        case .pause: return scheduleFlush(context)
         case .failed(let failure):
             machine.failedOnce(handle, failure.reason, failure.text)
             return settle(context)

@@ -71,6 +71,9 @@ struct DatagramMachine {
         /// For the client.
         var queue = CircularBuffer<ByteBuffer>(initialCapacity: 1)
         var queuedBytes = 0
+
+        /// Of two in the same moment, the older one's is less.
+        var age: (NIODeadline, UInt64) { (lastActivity, serial) }
     }
 
     /// The client does not read: its datagrams wait.
@@ -185,7 +188,7 @@ struct DatagramMachine {
     private mutating func begin(_ number: UInt32, idleTime: TimeAmount, now: NIODeadline) -> Handle {
         end(number)
         if flows.count >= Self.maximumFlows,
-            let oldest = flows.min(by: { $0.value.lastActivity < $1.value.lastActivity })?.key
+            let oldest = flows.min(by: { $0.value.age < $1.value.age })?.key
         {
             end(oldest)
             figures.evicted += 1
@@ -200,6 +203,8 @@ struct DatagramMachine {
 
     private mutating func end(_ number: UInt32) {
         guard let flow = flows.removeValue(forKey: number) else { return }
+        // While nobody reads, numbers that are used again and again would fill it.
+        if !flow.queue.isEmpty { queued.removeAll { $0 == number } }
         keptBytes -= flow.queuedBytes + flow.waiting.reduce(0) { $0 + $1.bytes.readableBytes }
         figures.closed += 1
         effects.append(.close(Handle(number: number, serial: flow.serial)))
@@ -344,6 +349,7 @@ struct DatagramMachine {
 
 extension DatagramFrame {
     fileprivate static func error(_ number: UInt32, _ reason: Reason, _ text: String) -> DatagramFrame {
-        .error(flow: number, reason: reason.rawValue, text: text)
+        // It may quote a name that was as long as a frame may be.
+        .error(flow: number, reason: reason.rawValue, text: text.shortened(to: 300))
     }
 }

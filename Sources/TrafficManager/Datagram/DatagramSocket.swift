@@ -50,10 +50,9 @@ final class DatagramSocket: ChannelInboundHandler {
         }
     }
 
-    /// The largest datagram there is. What is not written of a buffer costs nothing.
-    private static let receiveSize = 65_536
-    /// Datagrams that are read before others on the event loop have their turn.
-    private static let maximumReads: UInt = 16
+    /// Datagrams that are read before others on the event loop have their turn: about as many small ones as the kernel
+    /// keeps for a socket (net.core's rmem_default), and as many as are sent in a turn.
+    private static let maximumReads = UInt(DatagramHandler.turn)
     private static let headerLength = 8
 
     private let kind: Kind
@@ -101,7 +100,7 @@ final class DatagramSocket: ChannelInboundHandler {
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         DatagramBootstrap(group: eventLoop)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.receiveSize))
+            .channelOption(.recvAllocator, value: DatagramBufferSize(descriptor: descriptor))
             .channelOption(.maxMessagesPerRead, value: Self.maximumReads)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }

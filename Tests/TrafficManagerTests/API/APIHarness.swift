@@ -31,6 +31,9 @@ final class APIHarness: Sendable {
         id: 7, user: "ada", keyFingerprint: "SHA256:abc", keyComment: "ada@laptop", clientVersion: "OpenSSH_9.2",
         sourceAddress: "192.0.2.7", connectedAt: 1_700_000_000)
 
+    static let cluster = ClusterInfo(
+        namespace: "shop", namespaces: ["default", "shop"], subnets: ["10.42.0.0/16"], dnsSuffixes: ["cluster.local"])
+
     /// A busy machine is no slow client.
     static var patient: APIServer.Configuration {
         var configuration = APIServer.Configuration()
@@ -51,6 +54,7 @@ final class APIHarness: Sendable {
         overview = ManagerOverview(
             egress: "cluster", now: { 1_700_000_100 },
             services: { source.harness.withLock { $0 }?.services.withLock { $0 } ?? [] },
+            cluster: { Self.cluster },
             directoryProblem: { source.harness.withLock { $0 }?.problem.withLock { $0 } })
         api = APIServer(
             overview: overview, configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,

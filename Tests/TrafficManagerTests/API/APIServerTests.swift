@@ -24,7 +24,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "/", "/v1/services", "/v1/services?watch=true", "/v1/sessions", "/v1/status", "/v1/version", "/openapi.json",
+        "/", "/v1/services", "/v1/services?watch=true", "/v1/sessions", "/v1/status", "/v1/cluster", "/v1/version",
+        "/openapi.json",
         "/healthz/", "//healthz", "/HEALTHZ", "/nosuch", "http://x/v1/services", "/healthz/../v1/services",
         "/%68ealthz",
     ])
@@ -67,6 +68,9 @@ import Testing
 
             let status = try await harness.overSSH { try await $0.ask("GET", "/v1/status") }
             #expect(try JSON.decode(ManagerStatus.self, from: status.body).services == 1)
+
+            let cluster = try await harness.overSSH { try await $0.ask("GET", "/v1/cluster") }
+            #expect(try JSON.decode(ClusterInfo.self, from: cluster.body) == APIHarness.cluster)
         }
     }
 

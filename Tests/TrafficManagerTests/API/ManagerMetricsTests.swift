@@ -34,9 +34,22 @@ import Testing
         return statistics
     }
 
+    private var datagrams: DatagramFigures {
+        var figures = DatagramFigures()
+        figures.opened = 201
+        figures.closed = 100
+        figures.evicted = 203
+        figures.datagramsSent = 204
+        figures.bytesSent = 205
+        figures.datagramsReceived = 206
+        figures.bytesReceived = 207
+        figures.dropped = 208
+        return figures
+    }
+
     @Test func everyFigureIsUnderItsName() throws {
         let metrics = try PrometheusReader(
-            ManagerMetrics.text(statistics: statistics, status: status(), process: .read()))
+            ManagerMetrics.text(statistics: statistics, datagrams: datagrams, status: status(), process: .read()))
         let prefix = "telepresence_manager_"
         let expected: [(String, Double)] = [
             ("connections_accepted_total", 101), ("connections_refused_total{reason=\"penalty\"}", 102),
@@ -50,6 +63,9 @@ import Testing
             ("services", 3), ("endpoints_ready", 4), ("endpoints", 5), ("ready", 1),
             ("handshake_seconds_bucket{le=\"0.005\"}", 2), ("handshake_seconds_bucket{le=\"0.05\"}", 3),
             ("handshake_seconds_bucket{le=\"2.5\"}", 3), ("handshake_seconds_bucket{le=\"+Inf\"}", 4),
+            ("datagram_flows_opened_total", 201), ("datagram_flows", 101), ("datagram_flows_evicted_total", 203),
+            ("datagrams_sent_total", 204), ("datagrams_sent_bytes_total", 205), ("datagrams_received_total", 206),
+            ("datagrams_received_bytes_total", 207), ("datagrams_dropped_total", 208),
             ("handshake_seconds_count", 4), ("handshake_seconds_sum", 3.25),
         ]
         for (name, value) in expected {

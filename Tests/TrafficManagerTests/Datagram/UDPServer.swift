@@ -1,7 +1,7 @@
 import NIOCore
 import NIOPosix
 
-/// A UDP socket on a free port of loopback that sends everything back, or is deaf.
+/// A UDP socket on a free port of loopback that sends everything back.
 struct UDPServer: Sendable {
     let channel: any Channel
 
@@ -18,6 +18,20 @@ struct UDPServer: Sendable {
             .bind(host: host, port: 0).get()
         do {
             let result = try await body(UDPServer(channel: channel))
+            try await channel.close()
+            return result
+        } catch {
+            try? await channel.close()
+            throw error
+        }
+    }
+
+    /// A port that refuses datagrams: it is somebody's, who takes those of another port alone.
+    static func refuse<R>(_ body: (UInt16) async throws -> R) async throws -> R {
+        let channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: 1).get()
+        do {
+            let result = try await body(UDPServer(channel: channel).port)
             try await channel.close()
             return result
         } catch {

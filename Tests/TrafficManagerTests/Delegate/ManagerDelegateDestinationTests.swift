@@ -62,6 +62,8 @@ import Testing
         Case("api.telepresence", 8081, "service"),
         Case("dns.telepresence", 53, "service"),
         Case("DNS.Telepresence.", 53, "service"),
+        Case("datagram.telepresence", 1, "2: datagram.telepresence is not served here"),
+        Case("datagram.telepresence", 53, "1: datagram.telepresence has no port 53; it is datagram.telepresence:1"),
         Case("api.telepresence", 80, "1: api.telepresence has no port 80; it is api.telepresence:8081"),
         Case("dns.telepresence", 8081, "1: dns.telepresence has no port 8081; it is dns.telepresence:53"),
         Case("x.telepresence", 53, "1: x.telepresence \(outside)"),
