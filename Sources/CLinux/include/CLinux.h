@@ -48,6 +48,13 @@ int clinux_eventfd(void);
 /* What the calling thread is called in the system's tools; at most 15 bytes. */
 void clinux_name_thread(const char *name);
 
+/* Memory for C libraries that allocate for every packet (CLinuxPool.c): each thread keeps what it has freed, within bounds,
+ * and gives it out again. */
+
+void *clinux_pool_allocate(size_t size);
+void *clinux_pool_reallocate(void *memory, size_t size);
+void clinux_pool_free(void *memory);
+
 /* Resolver (CLinuxResolver.c) */
 
 /* Datagrams that are taken from a socket by one call, and as many answers to them that are sent by one. */
