@@ -13,6 +13,8 @@ from servers import SSHD, TrafficManager
 WORKSTATION, CLUSTER = "10.98.77.1", "10.98.77.2"
 POD = "10.99.0.1"  # what lies behind the manager
 FLOWS = 1000
+# Both peers alike: thousands of connections a second would otherwise be a search for ports that are free again.
+PORTS = 'net.ipv4.ip_local_port_range="10000 65000" net.ipv4.tcp_tw_reuse=1'
 HELLO = f"""apiVersion: v1
 kind: List
 items:
@@ -70,7 +72,7 @@ ip route add default via {CLUSTER}""")
             file.write(f"nameserver {CLUSTER}\n")
         script = f"""umount /etc/resolv.conf 2>/dev/null
 mount --make-rprivate / && mount --bind {etc} /etc && mount -t tmpfs none /run && mkdir -p /run/sshd -m 755 &&
-ip link set lo up && echo ready && exec sleep infinity"""
+ip link set lo up && sysctl -q -w {PORTS} && echo ready && exec sleep infinity"""
         holder = self.bench.processes.start(
             ["unshare", "--net", "--mount", "sh", "-c", script], stdout=subprocess.PIPE)
         self.started.append(holder)
@@ -248,14 +250,15 @@ def tunnel_connections(bench):
             return once
 
         figures = {}
-        for parallel in (1, 16):
+        for parallel in (1, 16, 64):
             figures[parallel] = compare(
                 bench, bench.repetitions(3), *(run(end, parallel) for end in ends))["rate"]
         return figures
 
     figures = sides(bench, SSHUTTLE, measure)
-    yield Measure("connections through the TUN, one by one", "1/s", *figures[1], 3.0, at_least=True)
-    yield Measure("connections through the TUN, 16 at a time", "1/s", *figures[16], 3.0, at_least=True)
+    yield Measure("connections through the TUN, one by one", "1/s", *figures[1])
+    yield Measure("connections through the TUN, 16 at a time", "1/s", *figures[16])
+    yield Measure("connections through the TUN, 64 at a time", "1/s", *figures[64], 3.0, at_least=True)
 
 
 def names(bench):
@@ -303,7 +306,8 @@ def names(bench):
 
         def uncached(server):
             def once():
-                text = ask(server, True, "-n", "1", "-q", "1", "-Q", "4000", "-l", str(bench.milliseconds(3000) / 1000), "-v")
+                seconds = bench.milliseconds(4000) / 1000
+                text = ask(server, True, "-n", "1", "-q", "100", "-Q", "3000", "-l", str(seconds), "-v")
                 times = sorted(float(line.split()[-1]) for line in text.splitlines() if line.startswith("> NOERROR"))
                 if len(times) < 1000:
                     raise Failure("dnsperf: too few answers")

@@ -14,6 +14,15 @@ enum AppChannelOptions {
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveSize))
     }
 
+    /// The same from a channel's initializer: at once, where each option of a bootstrap costs a future.
+    static func set(on channel: any Channel) throws {
+        guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
+        try options.setOption(.autoRead, value: false)
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveSize))
+    }
+
     static func apply(to bootstrap: ServerBootstrap) -> ServerBootstrap {
         bootstrap
             .childChannelOption(.autoRead, value: false)

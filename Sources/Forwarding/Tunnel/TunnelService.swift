@@ -85,18 +85,20 @@ package struct TunnelService: Sendable {
     private static func listen(
         _ end: TunnelConfiguration.End, _ flows: NIOLoopBound<TunnelFlows>, on eventLoop: any EventLoop
     ) async throws -> TunnelLink {
+        // Of the listener: Linux hands these on to what it accepts, which costs no system call for each.
         let bootstrap = ServerBootstrap(group: eventLoop)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(tcpOption(TCP_KEEPIDLE), value: keepaliveIdle)
-            .childChannelOption(tcpOption(TCP_KEEPINTVL), value: keepaliveInterval)
-            .childChannelOption(tcpOption(TCP_KEEPCNT), value: keepaliveCount)
+            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .serverChannelOption(.socketOption(.so_keepalive), value: 1)
+            .serverChannelOption(tcpOption(TCP_KEEPIDLE), value: keepaliveIdle)
+            .serverChannelOption(tcpOption(TCP_KEEPINTVL), value: keepaliveInterval)
+            .serverChannelOption(tcpOption(TCP_KEEPCNT), value: keepaliveCount)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try AppChannelOptions.set(on: channel)
                     try channel.pipeline.syncOperations.addHandler(TunnelAcceptHandler(flows.value))
                 }
             }
-        let channel = try await AppChannelOptions.apply(to: bootstrap).withBoundSocket(end.listener).get()
+        let channel = try await bootstrap.withBoundSocket(end.listener).get()
         try await eventLoop.submit { flows.value.add(channel) }.get()
         // NIO has made it listen, with fewer places.
         guard Glibc.listen(end.listener, backlog) == 0,
