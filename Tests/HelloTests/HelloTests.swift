@@ -85,7 +85,8 @@ import Testing
             )
             .connect(to: address) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<AddressedEnvelope<ByteBuffer>, ByteBuffer>(wrappingChannelSynchronously: channel)
+                    try NIOAsyncChannel<AddressedEnvelope<ByteBuffer>, ByteBuffer>(
+                        wrappingChannelSynchronously: channel)
                 }
             }
         try await client.executeThenClose { inbound, outbound in
