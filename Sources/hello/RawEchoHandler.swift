@@ -37,8 +37,10 @@ final class RawEchoHandler: ChannelDuplexHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event as? ChannelEvent == .inputClosed {
-            // After what is still to be written.
-            context.close(mode: .output, promise: nil)
+            // Behind what is still to be written: a channel whose other half is closed drops it otherwise.
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
+                context.close(promise: nil)
+            }
         }
         context.fireUserInboundEventTriggered(event)
     }
