@@ -53,7 +53,7 @@ let package = Package(
 
         // Pure: bytes and events in, effects out; no socket, task, clock or logger.
         .target(
-            name: "SSHProtocol", dependencies: [nioCore, crypto, "CLibcrypto"],
+            name: "SSHProtocol", dependencies: [nioCore, crypto, "CLibcrypto", "CLinux"],
             swiftSettings: settings),
         .target(name: "DNS", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "IPPacket", swiftSettings: settings),

@@ -37,9 +37,9 @@ final class RawEchoHandler: ChannelDuplexHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event as? ChannelEvent == .inputClosed {
-            // Behind what is still to be written: a channel whose other half is closed drops it otherwise.
+            // With both ends closed NIO drops what is still to be written, so closing waits for a write behind all that.
             context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
-                context.close(promise: nil)
+                context.close(mode: .output, promise: nil)
             }
         }
         context.fireUserInboundEventTriggered(event)

@@ -14,7 +14,8 @@ final class RequestEchoHandler: ChannelInboundHandler {
     static let idleTimeout = TimeAmount.seconds(75)
 
     private var report: RequestReport?
-    private var lastAnswer: EventLoopFuture<Void>?
+    /// The last answer.
+    private var sent: EventLoopFuture<Void>?
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -48,7 +49,7 @@ final class RequestEchoHandler: ChannelInboundHandler {
             context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         }
         let sent = context.writeAndFlush(wrapOutboundOut(.end(nil)))
-        lastAnswer = sent
+        self.sent = sent
         if !report.head.isKeepAlive {
             sent.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
         }
@@ -59,8 +60,8 @@ final class RequestEchoHandler: ChannelInboundHandler {
             context.close(promise: nil)
         } else if event as? ChannelEvent == .inputClosed {
             // No further request can come: end the connection after the answers that are still to be sent.
-            guard let lastAnswer else { return context.close(promise: nil) }
-            lastAnswer.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+            let sent = sent ?? context.eventLoop.makeSucceededVoidFuture()
+            sent.assumeIsolated().whenComplete { _ in context.close(mode: .output, promise: nil) }
         }
         context.fireUserInboundEventTriggered(event)
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import SSHProtocol
 
 @main
 struct Telepresence: ParsableCommand {
@@ -48,6 +49,7 @@ struct Telepresence: ParsableCommand {
     )
 
     static func main() {
+        Libcrypto.prepare()
         Signals.block()
         do {
             var command = try parseAsRoot()

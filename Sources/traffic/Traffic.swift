@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import SSHProtocol
 import TrafficManager
 
 /// `traffic`: the processes that run in a cluster.
@@ -14,6 +15,7 @@ struct Traffic: AsyncParsableCommand {
         subcommands: [ManagerCLI.self])
 
     static func main() async {
+        Libcrypto.prepare()
         // Whoever read the log or the other end of a socket may go away.
         signal(SIGPIPE, SIG_IGN)
         // The Unix sockets of remote forwards are for this user alone (sshd_config(5), StreamLocalBindMask).

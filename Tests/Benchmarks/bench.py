@@ -128,7 +128,7 @@ def build(options):
             sys.exit(f"bench: {name} does not compile; it needs a C compiler and libssh2-1-dev")
     if options.self_check or options.no_build:
         return
-    for product in ("traffic", "telepresence"):
+    for product in ("traffic", "telepresence", "hello"):
         note(f"building {product} (release)")
         command = ["swift", "build", "-c", "release", "--product", product]
         if subprocess.run(command, cwd=ROOT, stdout=sys.stderr).returncode:
@@ -194,8 +194,8 @@ def measure(bench, row):
         for item in row.measure(bench):
             measures.append(item)
             ratio = f"{number(item.ratio)} ×" if item.ratio is not None else ""
-            note(f"  {item.work}: {number(median(item.ours))} vs {number(median(item.theirs))} {item.unit}  "
-                 f"{ratio} {item.verdict}")  # fmt: skip
+            beside = f" vs {number(median(item.theirs))}" if item.theirs else ""
+            note(f"  {item.work}: {number(median(item.ours))}{beside} {item.unit}  {ratio} {item.verdict}")
         return measures, None
     except OutOfTime as failure:
         return measures, str(failure)
@@ -227,7 +227,7 @@ def details(results):
     lines = ["| | figure | ours | theirs | unit | ratio | reach | |", "|---|---|--:|--:|---|--:|---|---|"]
     for row, measures, _ in results:
         for item in measures:
-            ours, theirs = median(item.ours), median(item.theirs)
+            ours, theirs = median(item.ours), median(item.theirs) if item.theirs else None
             lines.append(
                 f"| {row.number} | {item.work} | {number(ours)} | {number(theirs)} | {item.unit} "
                 f"| {number(item.ratio)} | {item.reach} | {item.verdict} |"
@@ -237,7 +237,7 @@ def details(results):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--rows", metavar="N,N…", help="only these rows (1 to 10)")
+    parser.add_argument("--rows", metavar="N,N…", help="only these rows (1 to 16)")
     parser.add_argument("--quick", action="store_true", help="shorter and fewer runs: to try the benchmark out")
     parser.add_argument("--no-build", action="store_true", help="use the release build as it is")
     parser.add_argument("--release", default=os.path.join(ROOT, ".build", "release"), help="where the binaries are")

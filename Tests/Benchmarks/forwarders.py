@@ -28,8 +28,8 @@ class Forwarder:
         if self.forward == "-D":
             return f"{HOST}:{self.port}"
         if self.forward == "-R":
-            return f"{self.port}:{HOST}:{self.target.port}"
-        return f"{HOST}:{self.port}:{HOST}:{self.target.port}"
+            return f"{self.port}:{self.target.host}:{self.target.port}"
+        return f"{HOST}:{self.port}:{self.target.host}:{self.target.port}"
 
     def stop(self):
         self.bench.processes.stop(self.process)
@@ -77,12 +77,13 @@ class BareLibssh2(Forwarder):
 class Target:
     """Sink, source and echo in one process, with its totals in a file."""
 
-    def __init__(self, bench, network=None):
+    def __init__(self, bench, network=None, host=HOST):
         self.bench = bench
+        self.host = host
         self.port = bench.free_port()
         self.path = os.path.join(bench.directory, f"{self.port}.totals")
         self.process = bench.processes.start(
-            [bench.helper("target"), HOST, self.port, self.path], network=network
+            [bench.helper("target"), host, self.port, self.path], network=network
         )
         wait_listening(self.process, self.port, "target")
 

@@ -8,6 +8,7 @@ from forwarders import HOST, BareLibssh2, Target, probe
 from measures import Measure, compare
 from network import CLUSTER, DelayedNetwork
 from processes import Failure, cpu_seconds, proportional_memory, wait_until
+from session import daemon_memory, first_byte, names, tunnel_bulk, tunnel_connections, tunnel_echo
 
 CIPHERS = {
     "aes128-gcm": ["-c", "aes128-gcm@openssh.com"],
@@ -387,4 +388,12 @@ ROWS = [
         "a bare libssh2 loop in C against the same manager", "≥ 1.0 ×", client_bulk),
     Row(10, "allocations in the steady state of a bulk stream", "sshd; the bare libssh2 loop",
         "none per packet", allocations),
+    Row(11, "bulk TCP through the TUN, each direction", "sshuttle; `telepresence forward -L`", "≥ 6 ×; ≥ 0.8 ×",
+        tunnel_bulk),
+    Row(12, "64-byte echo through the TUN", "`telepresence forward -L`", "≤ 1.3 ×", tunnel_echo),
+    Row(13, "new connections per second through the TUN", "sshuttle", "≥ 3 ×", tunnel_connections),
+    Row(14, "DNS: cached queries per second; uncached, 99 %", "dnsmasq forwarding to the same server",
+        "≥ 1 ×; ≤ 2 ×", names),
+    Row(15, "memory of the daemon, idle; with 1,000 open flows", "–", "≤ 40 MiB; ≤ 80 MiB", daemon_memory),
+    Row(16, "`connect` to the first byte of `curl hello`", "`ssh` login to the same manager", "≤ 3 ×", first_byte),
 ]  # fmt: skip

@@ -94,8 +94,10 @@ class TrafficManager(Server):
 
     name = "traffic manager"
 
+    services = "apiVersion: v1\nkind: List\nitems: []\n"
+
     def command(self):
-        services = self.write("services.yaml", "apiVersion: v1\nkind: List\nitems: []\n")
+        services = self.write("services.yaml", self.services)
         return [
             self.bench.binary("traffic"), "manager",
             "--services", services,

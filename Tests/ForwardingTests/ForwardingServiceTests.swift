@@ -144,11 +144,11 @@ struct ForwardingServiceTests {
     // MARK: Refusing
 
     @Test func aRefusedTargetBreaksTheConnectionAndIsReported() async throws {
-        let port = try SSHDaemon.freePort()
-        try await with([(.local, "0:127.0.0.1:\(port)")]) { _, service, log in
-            // The reset may come before the app knows that it is connected.
-            let port = try self.port(service)
-            await #expect(throws: (any Error).self) { try await TestConnection.open(port: port).ask([1]) }
+        let closed = try RefusingPort()
+        try await with([(.local, "0:127.0.0.1:\(closed.port)")]) { _, service, log in
+            // The reset may come before the app knows that it is connected, or has written.
+            let answer: [UInt8]? = try? await TestConnection.open(port: self.port(service)).ask([1])
+            #expect(answer ?? [] == [])
             let reason = await log.firstConnectionFailure()
             #expect(reason.contains("connect failed: Connection refused"))
         }

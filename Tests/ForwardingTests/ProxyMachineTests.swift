@@ -28,7 +28,9 @@ import Testing
         var five = ProxyMachine(offering: .http)
         let refusal = ByteBuffer(bytes: [5, 7, 0, 1, 0, 0, 0, 0, 0, 0])
         #expect(
-            run(&five, [5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]) == [.send(ByteBuffer(bytes: [5, 0])), .refuse(refusal)])
+            run(&five, [5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]) == [
+                .send(ByteBuffer(bytes: [5, 0])), .refuse(refusal),
+            ])
     }
 
     @Test func anAssociationIsAnsweredWithItsAddress() throws {

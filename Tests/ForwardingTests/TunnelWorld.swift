@@ -12,7 +12,8 @@ import SSHClient
 ///
 /// 10.99.0.0/16 and fd99::/64 are routed into the tunnel, which has 198.18.0.1/30 and fd98::1/126.
 final class TunnelWorld: Sendable {
-    static let isPossible = getuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0 && access("/usr/sbin/ip", X_OK) == 0
+    static let isPossible =
+        getuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0 && access("/usr/sbin/ip", X_OK) == 0
     static let reason = "needs root, /dev/net/tun and ip"
 
     /// A thread in the namespace: what is made on it belongs to the namespace, wherever it is used.
@@ -64,7 +65,9 @@ final class TunnelWorld: Sendable {
         typealias Unshare = @convention(c) (CInt) -> CInt
         guard let symbol = dlsym(nil, "unshare") else { throw Failure(text: "unshare", code: ENOSYS) }
         let newNetwork: CInt = 0x4000_0000
-        guard unsafeBitCast(symbol, to: Unshare.self)(newNetwork) == 0 else { throw Failure(text: "unshare", code: errno) }
+        guard unsafeBitCast(symbol, to: Unshare.self)(newNetwork) == 0 else {
+            throw Failure(text: "unshare", code: errno)
+        }
     }
 
     private static func run(_ script: String) throws {

@@ -14,7 +14,8 @@ import Testing
             let packets: [TestPacket] = [
                 .udp(source, 53, destination, 4000, payload), .echo(source, destination, .request, payload),
                 .echo(source, destination, .reply, payload),
-                .tcp(source, 1, destination, 2, [.syn, .ack], options: Array(payload.prefix(40).prefix(count / 4 * 4))),
+                .tcp(
+                    source, 1, destination, 2, [.syn, .ack], options: Array(payload.prefix(40).prefix(count / 4 * 4))),
             ]
             for packet in packets { #expect(packet.parts?.hasValidChecksum == true) }
             for error in [ICMPError.hostUnreachable, .portUnreachable, .prohibited, .timeExceeded] {

@@ -16,7 +16,8 @@ import Testing
 
     @Test(arguments: families) func datagramsGoOutOnAFlow(_ family: Family) throws {
         let harness = TunnelHarness()
-        guard case .datagram(let id, [1, 2, 3]) = harness.receive(.udp(family.app, 4000, family.target, 5000, [1, 2, 3]))
+        guard
+            case .datagram(let id, [1, 2, 3]) = harness.receive(.udp(family.app, 4000, family.target, 5000, [1, 2, 3]))
         else { throw Unexpected() }
         #expect(harness.requests() == [.open(id, to: family.target, port: 5000)])
         #expect(harness.receive(.udp(family.app, 4000, family.target, 5000, [])) == .datagram(id, []))
@@ -173,7 +174,9 @@ import Testing
         #expect(harness.receive(.udp(app, 5353, destination, 5353, [1])) == .none)
         #expect(harness.receive(.tcp(app, 5353, destination, 5353, .syn)) == .none)
         #expect(harness.receive(.echo(app, destination)) == .none)
-        #expect(harness.receive(.udp(destination, 5353, Self.families[0].target, 5353, [1])) == .none || text == "198.18.0.1")
+        #expect(
+            harness.receive(.udp(destination, 5353, Self.families[0].target, 5353, [1])) == .none
+                || text == "198.18.0.1")
     }
 
     @Test(arguments: ["ff02::2", "::1", "::", "fe80::1", "fd98::1"])

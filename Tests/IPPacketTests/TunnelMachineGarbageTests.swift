@@ -14,7 +14,8 @@ import Testing
             for _ in 0..<Int.random(in: 0...3, using: &random) where !packet.bytes.isEmpty {
                 switch Int.random(in: 0..<4, using: &random) {
                 case 0: packet.bytes.removeLast(.random(in: 0...packet.bytes.count, using: &random))
-                case 1: packet.bytes.append(contentsOf: Array(repeating: 0xff, count: .random(in: 0...80, using: &random)))
+                case 1:
+                    packet.bytes.append(contentsOf: Array(repeating: 0xff, count: .random(in: 0...80, using: &random)))
                 default:
                     let index = Int.random(in: 0..<min(packet.bytes.count, 64), using: &random)
                     packet.bytes[index] = .random(in: 0...255, using: &random)

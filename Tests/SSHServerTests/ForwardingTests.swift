@@ -125,8 +125,8 @@ struct ForwardingTests {
     @Test("what cannot be opened is refused with its reason")
     func refusals() async throws {
         try await TestServer.with(keyOptions: "permitopen=\"*:80\"") { server in
-            let target = try await server.target("closed", .echo)
-            await target.stop()
+            let closed = try RefusingPort()
+            server.delegate["closed"] = .addresses([closed.address])
             server.delegate["nowhere"] = .addresses([])
             let client = try await server.logIn()
             for (host, port, reason, text): (String, UInt32, OpenFailure.Reason, String) in [
@@ -138,6 +138,7 @@ struct ForwardingTests {
                 #expect(seen.channel(id).failure?.reason == reason)
                 #expect(seen.channel(id).failure?.text.contains(text) == true)
             }
+            withExtendedLifetime(closed) {}
             let path = try await client.requestPath("/nonexistent/socket")
             let seen = try await client.seen.wait("refusal") { $0.channel(path).failure != nil }
             #expect(seen.channel(path).failure?.text.contains("No such file") == true)

@@ -47,6 +47,38 @@ int clinux_eventfd(void);
 
 /* What the calling thread is called in the system's tools; at most 15 bytes. */
 void clinux_name_thread(const char *name);
+
+/* Memory for C libraries that allocate for every packet (CLinuxPool.c): each thread keeps what it has freed, within bounds,
+ * and gives it out again. */
+
+void *clinux_pool_allocate(size_t size);
+void *clinux_pool_reallocate(void *memory, size_t size);
+void clinux_pool_free(void *memory);
+
+/* Resolver (CLinuxResolver.c) */
+
+/* Datagrams that are taken from a socket by one call, and as many answers to them that are sent by one. */
+#define CLINUX_BATCH 64
+/* Room for an answer; and for an address of either family, after which there are zeros. */
+#define CLINUX_REPLY_SIZE 1280
+#define CLINUX_ADDRESS_SIZE 32
+struct clinux_batch;
+struct clinux_batch *clinux_batch_new(void);
+void clinux_batch_free(struct clinux_batch *batch);
+
+/* Takes what is there; how many, or a negative errno. */
+int clinux_batch_receive(struct clinux_batch *batch, int socket);
+const void *clinux_batch_query(const struct clinux_batch *batch, int index, size_t *length);
+const void *clinux_batch_address(const struct clinux_batch *batch, int index);
+
+/* Where the next answer is to be written; and that it was, for the query at `index`. */
+void *clinux_batch_reply(struct clinux_batch *batch);
+void clinux_batch_put(struct clinux_batch *batch, int index, size_t length);
+void clinux_batch_send(struct clinux_batch *batch, int socket);
+
+/* Sends a datagram, or loses it. */
+void clinux_send_to(int socket, const void *bytes, size_t length, const void *address);
+
 /* The network helper (CLinuxNetwork.c). Descriptors are made close-on-exec. */
 
 /* A new TUN device without packet information; `name`, of 16 bytes, is a pattern such as tel%d and becomes the name. */

@@ -34,7 +34,11 @@ struct AgeLists {
         let entry = entries[slot]
         let list = Int(entry.list)
         if entry.previous >= 0 { entries[Int(entry.previous)].next = entry.next } else { ends[list].first = entry.next }
-        if entry.next >= 0 { entries[Int(entry.next)].previous = entry.previous } else { ends[list].last = entry.previous }
+        if entry.next >= 0 {
+            entries[Int(entry.next)].previous = entry.previous
+        } else {
+            ends[list].last = entry.previous
+        }
         entries[slot].list = -1
     }
 

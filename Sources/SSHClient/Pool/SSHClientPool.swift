@@ -232,10 +232,10 @@ package final class SSHClientPool {
         _ target: ChannelTarget, originator: Originator,
         completion: @escaping (Result<OpenedChannel, SSHClientError>) -> Void
     ) {
-        enqueue(
-            OpenRequest(target: target, originator: originator) { result in
-                completion(result.map { OpenedChannel(session: $0.0, channel: $0.1) })
-            })
+        let request = OpenRequest(target: target, originator: originator) { result in
+            completion(result.map { OpenedChannel(session: $0.0, channel: $0.1) })
+        }
+        enqueue(request)
     }
 
     private func enqueue(_ request: OpenRequest) {

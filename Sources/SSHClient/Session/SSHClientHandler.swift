@@ -51,6 +51,11 @@ final class SSHClientHandler: ChannelInboundHandler {
     private var pumpsAgain = false
     private var isFlushing = false
     private var flushScheduled = false
+    /// Made once: a closure for each flush would be an allocation for each packet; so would an optional one be.
+    private struct FlushTask: Sendable {
+        let body: @Sendable () -> Void
+    }
+    private var flushTask: FlushTask?
     private var pumpScheduled = false
     private(set) var roundTrip: TimeAmount = .zero
     private(set) var bytesReceived: UInt64 = 0
@@ -99,7 +104,7 @@ final class SSHClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(SSHClientError(.connectionLost, "the connection broke: \(error)"))
+        fail(SSHClientError(.connectionLost, "the connection broke: \(ConnectFailure.text(error))"))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -404,27 +409,40 @@ final class SSHClientHandler: ChannelInboundHandler {
     func scheduleFlush() {
         guard !flushScheduled, !isPumping else { return }
         flushScheduled = true
-        eventLoop.assumeIsolated().execute { [weak self] in
-            guard let self else { return }
-            self.flushScheduled = false
-            self.flush()
+        let task = flushTask ?? makeFlushTask()
+        eventLoop.execute(task.body)
+    }
+
+    private func makeFlushTask() -> FlushTask {
+        let handler = NIOLoopBound(WeakHandler(self), eventLoop: eventLoop)
+        let task = FlushTask {
+            guard let session = handler.value.session else { return }
+            session.flushScheduled = false
+            session.flush()
         }
+        flushTask = task
+        return task
     }
 
     func flush() {
         guard let context, inFlight == nil, !isFlushing else { return }
         isFlushing = true
         while inFlight == nil, engine.context.outbound.readableBytes > 0 {
-            let buffer = engine.context.outbound
+            inFlight = engine.context.outbound
             engine.context.outbound = spare ?? ByteBufferAllocator().buffer(capacity: SSHEngine.outboundCapacity)
             spare = nil
-            inFlight = buffer
-            bytesSent &+= UInt64(buffer.readableBytes)
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+            write(context)
             if context.channel.isWritable { reclaim() }
         }
         isFlushing = false
         if !outputWaiters.isEmpty, !isPumping { resumeOutputWaiters() }
+    }
+
+    /// Apart, so that nobody holds the buffer but `inFlight` and the socket: only then can it serve again.
+    private func write(_ context: ChannelHandlerContext) {
+        guard let buffer = inFlight else { return }
+        bytesSent &+= UInt64(buffer.readableBytes)
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
 
     /// All that was handed to the socket is gone: its buffer serves again.

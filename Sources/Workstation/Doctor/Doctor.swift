@@ -134,9 +134,11 @@ package struct Doctor: Sendable {
                 return found(
                     "routes", .warning,
                     conflicts.map { "\($0)".split(separator: "\n").joined(separator: ";") }.joined(separator: "; "),
-                    advice: "name what is to lead into the cluster in 'routes: subnets:', or what is not in never-proxy")
+                    advice: "name what is to lead into the cluster in 'routes: subnets:', or what is not in never-proxy"
+                )
             }
-            found("routes", .ok, "\(way); nothing overlaps \(request.routes.map(\.description).joined(separator: ", "))")
+            found(
+                "routes", .ok, "\(way); nothing overlaps \(request.routes.map(\.description).joined(separator: ", "))")
         } catch {
             found("routes", .warning, "\(error)", advice: "the full mode does not work here")
         }

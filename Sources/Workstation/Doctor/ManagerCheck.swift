@@ -34,7 +34,8 @@ struct ManagerCheck: Sendable {
             } else if let cluster {
                 report(
                     DoctorFinding(
-                        "cluster", .ok, "\(cluster.domain), namespace \(cluster.namespace), "
+                        "cluster", .ok,
+                        "\(cluster.domain), namespace \(cluster.namespace), "
                             + (subnets.isEmpty ? "no subnets" : subnets.joined(separator: ", "))))
             }
             return cluster
@@ -70,7 +71,8 @@ struct ManagerCheck: Sendable {
     private static func advice(_ error: SSHClientError) -> String? {
         switch error.kind {
         case .unreachable, .timedOut, .connectionLost: "check the address, the network, and that the manager runs"
-        case .authenticationRefused: "add your public key (telepresence keygen prints it) to the manager's authorized_keys"
+        case .authenticationRefused:
+            "add your public key (telepresence keygen prints it) to the manager's authorized_keys"
         // These say themselves what to do.
         case .badInput, .hostKeyUnknown, .hostKeyChanged, .openFailed, .forwardRefused, .cancelled: nil
         }

@@ -8,7 +8,7 @@ enum ServerCheck {
 
     static func answers(_ server: NetworkAddress) -> Bool {
         guard let address = try? SocketAddress(ipAddress: server.description, port: 53),
-            var query = try? Message(header: header, questions: [Question(name: Name(""), type: .ns)]).encoded()
+            var query = try? Message(header: header, questions: [Question(name: .root, type: .ns)]).encoded()
         else { return false }
         let descriptor = socket(server.family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }

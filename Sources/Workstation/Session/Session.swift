@@ -1,4 +1,5 @@
 import ControlAPI
+import DNS
 import Forwarding
 import Glibc
 import Logging
@@ -119,13 +120,15 @@ final class Session {
 
     private func startNetwork(_ request: NetworkRequest, _ completion: @escaping (Result<Void, any Error>) -> Void) {
         let isRootless = settings.mode == .rootless
+        let routing = StubRouting(settings, cluster, request)
         let socketPath = helperSocket
         let pool = NIOLoopBound(pool, eventLoop: eventLoop)
         let session = NIOLoopBound(self, eventLoop: eventLoop)
         let (eventLoop, logger) = (eventLoop, logger)
         eventLoop.makeFutureWithTask {
             try await SessionNetwork.start(
-                request, isRootless: isRootless, socketPath: socketPath, pool: pool, on: eventLoop, logger: logger
+                request, routing: routing, isRootless: isRootless, socketPath: socketPath, pool: pool, on: eventLoop,
+                logger: logger
             ) { command in
                 eventLoop.execute { session.value.onNeedsTerminal?(command) }
             }
@@ -169,6 +172,7 @@ final class Session {
     private func upstreamChanged(_ servers: [NetworkAddress]) {
         logger.info(
             "other resolvers", metadata: ["servers": "\(servers.map(\.description).joined(separator: ","))"])
+        network?.setServers(servers)
     }
 
     /// Somebody ended it: what it had made is undone, and is made again.
@@ -210,7 +214,8 @@ final class Session {
         guard let network, let request = try? networkRequest(), request != networkAsked else { return }
         networkAsked = request
         let logger = logger
-        eventLoop.makeFutureWithTask { try await network.update(request) }.whenComplete { result in
+        let routing = StubRouting(settings, cluster, request)
+        eventLoop.makeFutureWithTask { try await network.update(request, routing: routing) }.whenComplete { result in
             switch result {
             case .success(let notes):
                 logger.info("network changed")
@@ -370,7 +375,7 @@ final class Session {
     func status(logLevel: Logger.Level, completion: @escaping (DaemonStatus) -> Void) {
         guard machine.state == .connected else {
             if let lastError, machine.state != .connecting { prober.noteDisconnected(lastError) }
-            return completion(status(logLevel))
+            return lookAtNetwork { completion(self.status(logLevel)) }
         }
         prober.lookAtAll(domain: cluster?.domain ?? "cluster.local", deadline: Self.statusDeadline) { [weak self] in
             self?.lookAtNetwork {

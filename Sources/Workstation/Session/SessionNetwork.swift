@@ -1,3 +1,4 @@
+import DNS
 import Forwarding
 import Glibc
 import IPPacket
@@ -17,37 +18,49 @@ final class SessionNetwork: Sendable {
     private let request: NetworkRequest
     private let isRootless: Bool
     private let tunnel: TunnelService
-    /// The sockets for DNS.
-    private let names: [CInt]
+    private let resolver: DNSStubService
 
     private init(
         _ network: Network, request: NetworkRequest, isRootless: Bool, connection: NetworkHelperConnection,
-        tunnel: TunnelService
+        tunnel: TunnelService, resolver: DNSStubService
     ) {
         answer = network.answer
-        names = [network.dnsDatagrams, network.dnsListener]
         self.request = request
         self.isRootless = isRootless
         self.connection = connection
         self.tunnel = tunnel
+        self.resolver = resolver
     }
 
     /// Makes it all, or nothing. When somebody has to type a password, `ask` is given what is to be run on their terminal.
     static func start(
-        _ request: NetworkRequest, isRootless: Bool, socketPath: String, pool: NIOLoopBound<SSHClientPool>,
-        on eventLoop: any EventLoop, logger: Logger, ask: @escaping @Sendable ([String]) -> Void
+        _ request: NetworkRequest, routing: StubRouting, isRootless: Bool, socketPath: String,
+        pool: NIOLoopBound<SSHClientPool>, on eventLoop: any EventLoop, logger: Logger,
+        ask: @escaping @Sendable ([String]) -> Void
     ) async throws -> SessionNetwork {
         let connection = try await connect(isRootless: isRootless, socketPath: socketPath, ask: ask)
         do {
             let network = try await connection.open(request)
             for note in network.answer.notes { logger.notice("\(note)") }
+            let tunnel: TunnelService
             do {
-                let tunnel = try await TunnelService.start(
+                tunnel = try await TunnelService.start(
                     configuration(network, request, isRootless: isRootless), pool: pool, on: eventLoop, logger: logger)
-                return SessionNetwork(
-                    network, request: request, isRootless: isRootless, connection: connection, tunnel: tunnel)
             } catch {
                 for descriptor in [network.dnsDatagrams, network.dnsListener] { close(descriptor) }
+                throw error
+            }
+            do {
+                let resolver = try await DNSStubService.start(
+                    ResolverConfiguration(
+                        datagrams: network.dnsDatagrams, listener: network.dnsListener, routing: routing,
+                        servers: servers(network.answer.upstreamServers)),
+                    pool: pool, on: eventLoop, logger: logger)
+                return SessionNetwork(
+                    network, request: request, isRootless: isRootless, connection: connection, tunnel: tunnel,
+                    resolver: resolver)
+            } catch {
+                await tunnel.shutDown()
                 throw error
             }
         } catch {
@@ -89,12 +102,20 @@ final class SessionNetwork: Sendable {
         return SplitDialing(subnets: request.routes.compactMap { InternetPrefix($0.description) })
     }
 
+    private static func servers(_ addresses: [NetworkAddress]) -> [SocketAddress] {
+        addresses.compactMap { try? SocketAddress(ipAddress: $0.description, port: 53) }
+    }
+
+    /// Whom to ask for names that are not the cluster's.
+    func setServers(_ addresses: [NetworkAddress]) { resolver.setServers(Self.servers(addresses)) }
+
     /// Fails when the tunnel's device is gone.
     var tunnelClosed: EventLoopFuture<Void> { tunnel.closed }
 
     /// The cluster has other subnets or names than before.
-    func update(_ request: NetworkRequest) async throws -> [String] {
+    func update(_ request: NetworkRequest, routing: StubRouting) async throws -> [String] {
         let (_, notes) = try await connection.update(request)
+        resolver.setRouting(routing)
         tunnel.setDialing(Self.dialing(request, isRootless: isRootless))
         return notes
     }
@@ -120,8 +141,8 @@ final class SessionNetwork: Sendable {
 
     /// Returns when everything is undone.
     func stop() async {
+        await resolver.shutDown()
         await tunnel.shutDown()
-        for descriptor in names { close(descriptor) }
         connection.close()
         guard !isRootless else { return }
         let deadline = ContinuousClock.now + Self.undoTimeout

@@ -1,4 +1,5 @@
 import IPPacket
+import NIOCore
 
 extension Target {
     private static func address(_ number: UInt8, isV4: Bool) -> InternetAddress {
