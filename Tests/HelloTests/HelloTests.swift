@@ -100,6 +100,15 @@ import Testing
         try await server.close()
     }
 
+    /// A client that ends its half long before it has read the answer.
+    @Test func echoesAllToASlowReader() async throws {
+        let bytes = String(repeating: "0123456789abcdef", count: 1 << 20)
+        async let one = exchange(bytes, raw: true)
+        async let two = exchange(bytes, raw: true)
+        #expect(try await one == bytes)
+        #expect(try await two == bytes)
+    }
+
     @Test func namesTheAddressThatIsTaken() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let server = try await Hello.serve(ListenAddress(host: "127.0.0.1", port: 0), raw: true, on: group)

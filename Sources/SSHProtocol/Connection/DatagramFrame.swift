@@ -21,11 +21,13 @@ package enum DatagramFrame: Hashable, Sendable {
     case open(flow: UInt32, host: String, port: UInt32)
     /// Either way, kind 2.
     case data(flow: UInt32, ByteBuffer)
-    /// Either way, kind 3: the flow is over. From the server, because it was silent for too long, or too many are open.
+    /// Either way, kind 3: the flow is over. From the server, because it was silent for too long, or too many are open,
+    /// or in answer to data of a flow that it does not know.
     case close(flow: UInt32)
     /// Client to server, kind 4.
     case echo(flow: UInt32, host: String, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)
     /// Server to client, kind 5: what became of the flow's last datagram, or echo; the reasons are those of `Reason`.
+    /// The flow may go on; if it could not be opened, or its host cannot be reached, it is over.
     case error(flow: UInt32, reason: UInt32, text: String)
     /// Server to client, kind 6.
     case echoReply(flow: UInt32, identifier: UInt16, sequence: UInt16, payload: ByteBuffer)

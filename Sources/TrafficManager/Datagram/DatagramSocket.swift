@@ -120,6 +120,7 @@ final class DatagramSocket: ChannelInboundHandler {
     /// What the network does not take at once is lost, as a program's own datagram would be; `false` then.
     func send(_ bytes: ByteBuffer) -> Bool {
         // An error of the datagram before is told in the place of this one's outcome.
+        var told: CInt = 0
         for _ in 0..<2 where descriptor >= 0 {
             let outcome = bytes.withUnsafeReadableBytes { clinux_datagram_send(descriptor, $0.baseAddress, $0.count) }
             switch -outcome {
@@ -128,7 +129,8 @@ final class DatagramSocket: ChannelInboundHandler {
             case let error:
                 _ = clinux_datagram_error(descriptor)
                 hasFailed = true
-                onEvent(.failed(Failure(error)))
+                if error != told { onEvent(.failed(Failure(error))) }
+                told = error
             }
         }
         return false
