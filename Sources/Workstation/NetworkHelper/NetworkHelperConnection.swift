@@ -54,22 +54,22 @@ package final class NetworkHelperConnection: Sendable {
 
     /// Has everything undone. The descriptors of the network are to be closed as well.
     package func close() {
-        shutdown(socket.descriptor, Int32(SHUT_RDWR))
+        // Once it has ended, its number may be somebody else's.
+        state.withLock { state in
+            guard case .ended = state else { return _ = shutdown(socket.descriptor, Int32(SHUT_RDWR)) }
+        }
     }
 
     private func ask(_ request: NetworkRequest) async throws -> (NetworkMessage, [Int32]) {
         try await withCheckedThrowingContinuation { reply in
-            let isFree = state.withLock { state in
-                guard case .idle = state else { return false }
-                state = .waiting(reply)
-                return true
+            let result = state.withLock { state in
+                Result {
+                    guard case .idle = state else { throw Self.ended }
+                    try socket.send(request)
+                    state = .waiting(reply)
+                }
             }
-            guard isFree else { return reply.resume(throwing: Self.ended) }
-            do {
-                try socket.send(request)
-            } catch {
-                take()?.resume(throwing: error)
-            }
+            if case .failure(let error) = result { reply.resume(throwing: error) }
         }
     }
 
@@ -95,13 +95,15 @@ package final class NetworkHelperConnection: Sendable {
             }
         }
         let reply = state.withLock { state in
-            defer { state = .ended }
+            defer {
+                state = .ended
+                socket.close()
+            }
             guard case .waiting(let reply) = state else { return Reply?.none }
             return reply
         }
         reply?.resume(throwing: Self.ended)
         sink.finish()
-        socket.close()
         thread.shutdownGracefully { _ in }
     }
 }
