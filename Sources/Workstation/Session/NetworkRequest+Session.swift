@@ -36,7 +36,9 @@ extension NetworkRequest.Resolver {
             domains: wanted.map(Self.plain).filter {
                 !excluded.contains($0) && !$0.isEmpty && seen.insert($0).inserted
             },
-            searchDomains: ["\(namespace).svc.\(domain)", "svc.\(domain)", domain])
+            searchDomains: ["\(namespace).svc.\(domain)", "svc.\(domain)", domain],
+            // Ours asks them itself. Beside it they would tell musl, which asks all, that the cluster's names do not exist.
+            keepsServers: false)
     }
 
     /// Without dots around, in lower case.
