@@ -9,7 +9,8 @@ package enum Libcrypto {
     /// as it is: its own handler would take it apart under threads that still use it.
     package static func prepare() {
         CRYPTO_set_mem_functions(
-            { size, _, _ in clinux_pool_allocate(size) }, { memory, size, _, _ in clinux_pool_reallocate(memory, size) },
+            { size, _, _ in clinux_pool_allocate(size) },
+            { memory, size, _, _ in clinux_pool_reallocate(memory, size) },
             { memory, _, _ in clinux_pool_free(memory) })
         OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
     }
