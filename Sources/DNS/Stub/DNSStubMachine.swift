@@ -271,7 +271,7 @@ package struct DNSStubMachine: ~Copyable {
 
     private mutating func deliver(_ message: RawMessage, _ id: UInt16, now: UInt64) {
         guard let exchange = exchanges[id] else { return }
-        guard let answer = Self.renamed(message, exchange) else { return fail(id) }
+        guard let answer = renamed(message, exchange) else { return fail(id) }
         if var key = exchange.key, let (lifetime, offsets) = try? answer.lifetime() {
             key.removeLast()
             let isNegative = answer.header.responseCode == 3 || answer.answerCount == 0
@@ -299,10 +299,17 @@ package struct DNSStubMachine: ~Copyable {
         }
     }
 
-    /// The answer under the name that was asked for; `nil`: it cannot be understood.
-    private static func renamed(_ message: RawMessage, _ exchange: Exchange) -> RawMessage? {
-        guard exchange.wanted != exchange.asked else { return message }
+    /// The answer under the name that was asked for, and with addresses as they are shown; `nil`: it cannot be understood.
+    private func renamed(_ message: RawMessage, _ exchange: Exchange) -> RawMessage? {
+        var isTranslated = false
+        if case .cluster = exchange.stage { isTranslated = !routing.translations.isEmpty }
+        guard exchange.wanted != exchange.asked || isTranslated else { return message }
         guard var decoded = try? Message(reading: message.bytes) else { return nil }
+        if isTranslated, let shown = routing.translations.shown(decoded) {
+            decoded = shown
+        } else if exchange.wanted == exchange.asked {
+            return message
+        }
         for index in decoded.questions.indices { decoded.questions[index].name = exchange.asked }
         for index in decoded.answers.indices where decoded.answers[index].name == exchange.wanted {
             decoded.answers[index].name = exchange.asked

@@ -12,6 +12,8 @@ package struct StubRouting: Hashable, Sendable {
     package var excluded: [Name] = []
     /// Other names for names.
     package var mappings: [Name: Name] = [:]
+    /// Addresses of the cluster that are shown as others.
+    package var translations: [AddressTranslation] = []
 
     package init(domain: Name, namespace: String) {
         self.domain = domain
@@ -27,6 +29,7 @@ package struct StubRouting: Hashable, Sendable {
     private func place(of name: Name, isAlias: Bool) -> StubPlace {
         if isWPAD(name) { return .nowhere }
         if excluded.contains(where: name.isWithin) { return .outside(name) }
+        if let real = translations.real(reverse: name) { return .cluster(real, fallsBack: false) }
         if name.isWithin(domain) || suffixes.contains(where: name.isWithin) {
             return .cluster(name, fallsBack: false)
         }

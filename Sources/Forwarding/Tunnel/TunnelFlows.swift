@@ -25,6 +25,8 @@ final class TunnelFlows {
     private let peers: [String]
     private let datagrams: TunnelDatagrams
     private let onEnd: (CInt?) -> Void
+    /// It goes with the device, whoever holds us.
+    weak var thread: TunnelThread?
     var dialing: any TunnelDialing { didSet { datagrams.dialing = dialing } }
 
     private var inbox = TunnelMailbox<TunnelMessage>.Batch()
@@ -188,6 +190,9 @@ final class TunnelFlows {
         }
         entry.connection.glue(to: app)
     }
+
+    /// Something was written to an app's end.
+    func pump() { thread?.pump() }
 
     // MARK: Ending
 

@@ -53,12 +53,12 @@ package struct TunnelService: Sendable {
                 }
                 descriptors = []
                 let device = try TunnelDevice(configuration.device)
-                let code = TunnelThread.start(
+                let thread = try TunnelThread.start(
                     device: device, v4: links[0], v6: links[1], exchange: exchange, counters: counters
                 ) {
                     eventLoop.execute { flows.value.readMessages() }
                 }
-                guard code == 0 else { throw TunnelDevice.ErrorNumber(code: code) }
+                try await eventLoop.submit { flows.value.thread = thread }.get()
             } catch {
                 try await eventLoop.submit { flows.value.close() }.get()
                 throw error

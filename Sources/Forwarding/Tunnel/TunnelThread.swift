@@ -6,11 +6,12 @@ import Synchronization
 
 /// The tunnel's packets, on a thread of their own: what a burst of them costs is not taken from the SSH sessions' loop.
 ///
-/// States: running → ended, when it is told to stop or the device fails.
-final class TunnelThread {
+/// States: running → ended, when it is told to stop or the device fails. All of it is used under its lock.
+final class TunnelThread: @unchecked Sendable {
     /// Packets between two looks at what the event loop has sent.
     private static let packetsPerTurn = 64
 
+    private let lock = Mutex(())
     private let device: TunnelDevice
     private var machine: TunnelMachine
     private let exchange: TunnelExchange
@@ -40,11 +41,11 @@ final class TunnelThread {
     }
 
     /// Starts it; it ends after `TunnelAnswer.stop`, and says so by `TunnelMessage.ended`. `wakeLoop` makes the event
-    /// loop look at its messages. The answer is 0, or an errno.
+    /// loop look at its messages. Throws an errno.
     static func start(
         device: consuming TunnelDevice, v4: TunnelLink?, v6: TunnelLink?, exchange: TunnelExchange,
         counters: TunnelCounters, wakeLoop: @escaping @Sendable () -> Void
-    ) -> CInt {
+    ) throws(TunnelDevice.ErrorNumber) -> TunnelThread {
         let tunnel = TunnelThread(
             device: device, v4: v4, v6: v6, exchange: exchange, counters: counters, wakeLoop: wakeLoop)
         let argument = Unmanaged.passRetained(tunnel).toOpaque()
@@ -57,28 +58,50 @@ final class TunnelThread {
                 Unmanaged<TunnelThread>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, argument)
-        if code == 0 {
-            pthread_detach(thread)
-        } else {
+        guard code == 0 else {
             Unmanaged<TunnelThread>.fromOpaque(argument).release()
+            throw TunnelDevice.ErrorNumber(code: code)
         }
-        return code
+        pthread_detach(thread)
+        return tunnel
     }
 
     private func run() {
-        readClock()
-        while !isStopping, failure == nil {
-            let isDrained = readPackets()
-            finishTurn()
-            guard failure == nil else { break }
-            let isWoken = wait(timeout: isDrained ? timeout : 0)
-            readClock()
-            if isWoken { readAnswers() }
-            if let deadline = machine.nextDeadline, deadline <= now { machine.expire(now: now) }
-            passRequests()
+        lock.withLock { _ in readClock() }
+        while let timeout = lock.withLock({ _ in beginTurn() }) {
+            let isWoken = wait(timeout: timeout)
+            lock.withLock { _ in endTurn(isWoken: isWoken) }
         }
-        post(.ended(errno: failure))
+        lock.withLock { _ in
+            post(.ended(errno: failure))
+            finishTurn()
+        }
+    }
+
+    /// Until when to wait, or `nil`: it is over.
+    private func beginTurn() -> CInt? {
+        let isDrained = readPackets()
         finishTurn()
+        guard failure == nil, !isStopping else { return nil }
+        return isDrained ? timeout : 0
+    }
+
+    private func endTurn(isWoken: Bool) {
+        readClock()
+        if isWoken { readAnswers() }
+        if let deadline = machine.nextDeadline, deadline <= now { machine.expire(now: now) }
+        passRequests()
+    }
+
+    /// From the event loop, which has just written to an app's end: what it wrote is on the device by now, and is at the app
+    /// without the time that it takes to wake the thread. If that is at work already, nothing is lost.
+    func pump() {
+        _ = lock.withLockIfAvailable { _ in
+            guard failure == nil, !isStopping else { return }
+            readClock()
+            _ = readPackets()
+            finishTurn()
+        }
     }
 
     // MARK: Packets

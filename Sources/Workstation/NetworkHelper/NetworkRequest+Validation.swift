@@ -71,9 +71,11 @@ extension NetworkRequest {
 
     private static let unusableText = "that is this machine, its links, or a group of machines"
 
-    /// Where only the machine itself, its own link, or many machines at once are (RFC 6890).
+    /// Where only the machine itself, its own link, or many machines at once are (RFC 6890). 240.0.0.0/4 is nobody's, and what
+    /// is taken elsewhere is shown there.
     private static let unusable: [NetworkPrefix] = [
-        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8",
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "::/127", "fe80::/10",
+        "ff00::/8",
         "::ffff:0.0.0.0/96",
     ].compactMap { NetworkPrefix($0) }
 

@@ -35,6 +35,8 @@ final class Session {
     private var managerAddress: NetworkAddress?
     private var network: SessionNetwork?
     private var networkAsked: NetworkRequest?
+    /// Where the cluster's subnets are somebody else's here.
+    private var translation: SubnetTranslation?
     private var helperWatcher: Task<Void, Never>?
     private var helperProblem: String?
     private var tunnelProblem: String?
@@ -114,13 +116,20 @@ final class Session {
     }
 
     private func networkRequest() throws -> NetworkRequest {
-        try NetworkRequest(
+        let request = try NetworkRequest(
             settings, cluster, manager: managerAddress, sshConnection: UserFiles.environment("SSH_CONNECTION"))
+        return translation?.applied(to: request) ?? request
+    }
+
+    private func routing(_ request: NetworkRequest) -> StubRouting {
+        var routing = StubRouting(settings, cluster, request)
+        routing.translations = translation?.addresses ?? []
+        return routing
     }
 
     private func startNetwork(_ request: NetworkRequest, _ completion: @escaping (Result<Void, any Error>) -> Void) {
         let isRootless = settings.mode == .rootless
-        let routing = StubRouting(settings, cluster, request)
+        let routing = routing(request)
         let socketPath = helperSocket
         let pool = NIOLoopBound(pool, eventLoop: eventLoop)
         let session = NIOLoopBound(self, eventLoop: eventLoop)
@@ -134,13 +143,30 @@ final class Session {
             }
         }.assumeIsolated().whenComplete { [weak self] result in
             switch result {
-            case .failure(let error): completion(.failure(WorkstationError(error)))
+            case .failure(let error):
+                guard let self, let other = self.translated(request, error) else {
+                    return completion(.failure(WorkstationError(error)))
+                }
+                self.startNetwork(other, completion)
             case .success(let network):
                 guard let self, !self.isStopped else { return network.connection.close() }
                 self.networkIsUp(network, request)
                 completion(.success(()))
             }
         }
+    }
+
+    /// What to ask for instead, when the cluster's subnets are taken here: once, as what is shown is nobody's.
+    private func translated(_ request: NetworkRequest, _ error: any Error) -> NetworkRequest? {
+        guard !isStopped, translation == nil, let error = error as? HelperError,
+            let translation = SubnetTranslation(request, error.conflicts)
+        else { return nil }
+        self.translation = translation
+        for conflict in error.conflicts {
+            logger.notice(
+                "\(conflict)", metadata: ["shown": "\(translation.description(of: "\(conflict.wanted.destination)"))"])
+        }
+        return translation.applied(to: request)
     }
 
     private func networkIsUp(_ network: SessionNetwork, _ request: NetworkRequest) {
@@ -214,7 +240,7 @@ final class Session {
         guard let network, let request = try? networkRequest(), request != networkAsked else { return }
         networkAsked = request
         let logger = logger
-        let routing = StubRouting(settings, cluster, request)
+        let routing = routing(request)
         eventLoop.makeFutureWithTask { try await network.update(request, routing: routing) }.whenComplete { result in
             switch result {
             case .success(let notes):
@@ -401,6 +427,10 @@ final class Session {
 
     private func status(_ logLevel: Logger.Level) -> DaemonStatus {
         let traffic = pool.traffic
+        var cluster = cluster
+        if let translation, let subnets = cluster?.subnets {
+            cluster?.subnets = subnets.map(translation.description)
+        }
         return DaemonStatus(
             version: ProgramVersion.daemon, name: settings.name, processID: getpid(), mode: settings.mode,
             state: machine.state.shown, manager: settings.managerURL, managerVersion: peer, startedAt: startedAt,

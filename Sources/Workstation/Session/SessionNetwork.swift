@@ -17,13 +17,15 @@ final class SessionNetwork: Sendable {
     let connection: NetworkHelperConnection
     private let request: NetworkRequest
     private let isRootless: Bool
+    private let translations: [AddressTranslation]
     private let tunnel: TunnelService
     private let resolver: DNSStubService
 
     private init(
         _ network: Network, request: NetworkRequest, isRootless: Bool, connection: NetworkHelperConnection,
-        tunnel: TunnelService, resolver: DNSStubService
+        tunnel: TunnelService, resolver: DNSStubService, translations: [AddressTranslation]
     ) {
+        self.translations = translations
         answer = network.answer
         self.request = request
         self.isRootless = isRootless
@@ -45,7 +47,8 @@ final class SessionNetwork: Sendable {
             let tunnel: TunnelService
             do {
                 tunnel = try await TunnelService.start(
-                    configuration(network, request, isRootless: isRootless), pool: pool, on: eventLoop, logger: logger)
+                    configuration(network, request, routing.translations, isRootless: isRootless), pool: pool,
+                    on: eventLoop, logger: logger)
             } catch {
                 for descriptor in [network.dnsDatagrams, network.dnsListener] { close(descriptor) }
                 throw error
@@ -58,7 +61,7 @@ final class SessionNetwork: Sendable {
                     pool: pool, on: eventLoop, logger: logger)
                 return SessionNetwork(
                     network, request: request, isRootless: isRootless, connection: connection, tunnel: tunnel,
-                    resolver: resolver)
+                    resolver: resolver, translations: routing.translations)
             } catch {
                 await tunnel.shutDown()
                 throw error
@@ -81,7 +84,7 @@ final class SessionNetwork: Sendable {
     }
 
     private static func configuration(
-        _ network: Network, _ request: NetworkRequest, isRootless: Bool
+        _ network: Network, _ request: NetworkRequest, _ translations: [AddressTranslation], isRootless: Bool
     ) throws -> TunnelConfiguration {
         let answer = network.answer
         func end(_ address: NetworkAddress?, _ peer: NetworkAddress?, _ listener: CInt?) -> TunnelConfiguration.End? {
@@ -93,12 +96,17 @@ final class SessionNetwork: Sendable {
         return TunnelConfiguration(
             device: network.tunnel, v4: end(answer.address4, answer.peer4, network.listener4),
             v6: end(answer.address6, answer.peer6, network.listener6),
-            dialing: dialing(request, isRootless: isRootless))
+            dialing: dialing(request, translations, isRootless: isRootless))
     }
 
     /// In a namespace everything comes through the tunnel, and what is not the cluster's goes out from here.
-    private static func dialing(_ request: NetworkRequest, isRootless: Bool) -> any TunnelDialing {
-        guard isRootless else { return ClusterDialing() }
+    private static func dialing(
+        _ request: NetworkRequest, _ translations: [AddressTranslation], isRootless: Bool
+    ) -> any TunnelDialing {
+        guard isRootless else {
+            return translations.isEmpty
+                ? ClusterDialing() : TranslatingDialing(translations, others: ClusterDialing())
+        }
         return SplitDialing(subnets: request.routes.compactMap { InternetPrefix($0.description) })
     }
 
@@ -116,7 +124,7 @@ final class SessionNetwork: Sendable {
     func update(_ request: NetworkRequest, routing: StubRouting) async throws -> [String] {
         let (_, notes) = try await connection.update(request)
         resolver.setRouting(routing)
-        tunnel.setDialing(Self.dialing(request, isRootless: isRootless))
+        tunnel.setDialing(Self.dialing(request, translations, isRootless: isRootless))
         return notes
     }
 

@@ -94,6 +94,39 @@ struct DNSStubMachineTests {
         #expect(try stub.reply().responseCode == .nameError)
     }
 
+    @Test func addressesAreShownAsOthersWhereTheyAreTaken() throws {
+        var stub = StubHarness { routing in
+            routing.translations = [AddressTranslation(real: 0x0a2b_0000, shown: 0xf600_0000, length: 16)]
+            routing.suffixes = ["0.246.in-addr.arpa"]
+        }
+        let other: Name = "other.default.svc.cluster.local"
+        _ = try stub.ask(StubHarness.query(Self.whole))
+        stub.machine.receiveFromCluster(
+            try StubHarness.answer(
+                stub.askedOfCluster(),
+                [StubHarness.address(Self.whole, 0x0a2b_460c), StubHarness.address(Self.whole, 0x0a2a_0001)]),
+            now: stub.now)
+        #expect(try stub.reply().answers.map(\.data) == [.a(0xf600_460c), .a(0x0a2a_0001)])
+        #expect(try stub.ask(StubHarness.query(Self.whole))?.answers.first?.data == .a(0xf600_460c))
+        // And back: the name of what is shown is that of what it stands for.
+        let reverse: Name = "12.70.0.246.in-addr.arpa"
+        _ = try stub.ask(StubHarness.query(reverse, .ptr))
+        let asked = try stub.askedOfCluster()
+        #expect(try Message(reading: asked).questions[0].name == "12.70.43.10.in-addr.arpa")
+        stub.machine.receiveFromCluster(
+            try StubHarness.answer(
+                asked, [ResourceRecord(name: "12.70.43.10.in-addr.arpa", timeToLive: 5, data: .ptr(other))]),
+            now: stub.now)
+        let reply = try stub.reply()
+        #expect(reply.answers == [ResourceRecord(name: reverse, timeToLive: 5, data: .ptr(other))])
+        // Outside, the same address is somebody else's.
+        _ = try stub.ask(StubHarness.query("example.com"))
+        let (_, _, outside) = try stub.askedOfServer()
+        stub.machine.receive(
+            try StubHarness.answer(outside, [StubHarness.address("example.com")]), fromServer: 0, now: stub.now)
+        #expect(try stub.reply().answers == [StubHarness.address("example.com")])
+    }
+
     // MARK: The way to the cluster
 
     @Test func aNameWaitsForTheWayToTheClusterButNotLong() throws {
