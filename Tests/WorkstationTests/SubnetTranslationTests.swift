@@ -25,7 +25,15 @@ struct SubnetTranslationTests {
         #expect(translation.addresses.compactMap { $0.real(for: 0xf600_0007) } == [0x0a2a_0007])
     }
 
-    /// What would cut the machine off is told, and IPv6 has nothing to be shown as.
+    @Test func soIsIPv6() throws {
+        let request = NetworkRequest(name: "default", subnets: try ["fd00:42::/64", "fd00:43::/64"].map(Self.prefix))
+        let translation = try #require(
+            SubnetTranslation(request, [try Self.conflict("fd00:42::/64"), try Self.conflict("fd00:43::/64")]))
+        #expect(
+            translation.applied(to: request).subnets.map(\.description) == ["fd3e:9c51:7a::/64", "fd3e:9c51:7a:1::/64"])
+    }
+
+    /// What would cut the machine off is told, and what is too wide has nothing to be shown as.
     @Test func whatCannotBeShownAsSomethingElseIsRefused() throws {
         let request = NetworkRequest(name: "default", subnets: try ["10.42.0.0/16", "fd00::/64"].map(Self.prefix))
         let gateway = try #require(NetworkAddress("10.42.0.1"))
@@ -34,7 +42,6 @@ struct SubnetTranslationTests {
                 request,
                 [try Self.conflict("10.42.0.0/16"), try Self.conflict("10.42.0.0/16", .defaultGateway(gateway))])
                 == nil)
-        #expect(SubnetTranslation(request, [try Self.conflict("fd00::/64")]) == nil)
         #expect(SubnetTranslation(request, []) == nil)
         let wide = NetworkRequest(name: "default", subnets: [try Self.prefix("10.0.0.0/8")])
         #expect(SubnetTranslation(wide, [try Self.conflict("10.0.0.0/8")]) == nil)

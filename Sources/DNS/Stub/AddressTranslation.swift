@@ -1,37 +1,53 @@
-/// A range of the cluster's IPv4 addresses that is shown as another one of the same size, since this machine has a network
-/// of its own there.
+/// A range of the cluster's addresses that is shown as another one of the same size, since this machine has a network of
+/// its own there.
 package struct AddressTranslation: Hashable, Sendable {
     /// First addresses.
-    package let real: UInt32
-    package let shown: UInt32
-    private let mask: UInt32
+    package let real: UInt128
+    package let shown: UInt128
+    package let isIPv4: Bool
+    private let mask: UInt128
 
-    package init(real: UInt32, shown: UInt32, length: Int) {
-        mask = length == 0 ? 0 : ~UInt32(0) << UInt32(32 - length)
+    package init(real: UInt128, shown: UInt128, length: Int, isIPv4: Bool) {
+        self.isIPv4 = isIPv4
+        let kept = length + (isIPv4 ? 96 : 0)
+        mask = kept == 0 ? 0 : ~UInt128(0) << UInt128(128 - kept)
         self.real = real & mask
         self.shown = shown & mask
     }
 
-    package func shown(for address: UInt32) -> UInt32? {
+    package func shown(for address: UInt128) -> UInt128? {
         address & mask == real ? shown | address & ~mask : nil
     }
 
-    package func real(for address: UInt32) -> UInt32? {
+    package func real(for address: UInt128) -> UInt128? {
         address & mask == shown ? real | address & ~mask : nil
     }
 }
 
 extension [AddressTranslation] {
+    private func shown(_ address: UInt128, isIPv4: Bool) -> UInt128? {
+        lazy.compactMap { $0.isIPv4 == isIPv4 ? $0.shown(for: address) : nil }.first
+    }
+
+    package func real(_ address: UInt128, isIPv4: Bool) -> UInt128? {
+        lazy.compactMap { $0.isIPv4 == isIPv4 ? $0.real(for: address) : nil }.first
+    }
+
     /// What a message says of addresses, as it is shown; `nil`: nothing of it changes.
     func shown(_ message: Message) -> Message? {
         var message = message
         var isChanged = false
         func show(_ records: inout [ResourceRecord]) {
             for index in records.indices {
-                guard case .a(let address) = records[index].data,
-                    let shown = lazy.compactMap({ $0.shown(for: address) }).first
-                else { continue }
-                records[index].data = .a(shown)
+                switch records[index].data {
+                case .a(let address):
+                    guard let shown = shown(UInt128(address), isIPv4: true) else { continue }
+                    records[index].data = .a(UInt32(truncatingIfNeeded: shown))
+                case .aaaa(let address):
+                    guard let shown = shown(address, isIPv4: false) else { continue }
+                    records[index].data = .aaaa(shown)
+                default: continue
+                }
                 isChanged = true
             }
         }
@@ -40,17 +56,23 @@ extension [AddressTranslation] {
         return isChanged ? message : nil
     }
 
-    /// The reverse name (RFC 1035 §3.5) of what is shown under `name`, if that is one.
+    /// The reverse name of what is shown under `name`, if that is one (RFC 1035 §3.5, RFC 3596 §2.5).
     func real(reverse name: Name) -> Name? {
+        guard !isEmpty else { return nil }
         let labels = name.labels.map { String(decoding: $0, as: UTF8.self).lowercased() }
-        guard labels.count == 6, labels[4] == "in-addr", labels[5] == "arpa" else { return nil }
-        var address: UInt32 = 0
-        for label in labels[..<4].reversed() {
-            guard let byte = UInt8(label) else { return nil }
-            address = address << 8 | UInt32(byte)
+        guard labels.count == 6 || labels.count == 34, labels.last == "arpa" else { return nil }
+        let isIPv4 = labels.count == 6
+        guard labels[labels.count - 2] == (isIPv4 ? "in-addr" : "ip6") else { return nil }
+        let (bits, radix) = isIPv4 ? (8, 10) : (4, 16)
+        var address: UInt128 = 0
+        for label in labels.dropLast(2).reversed() {
+            guard let part = UInt128(label, radix: radix), part < 1 << UInt128(bits) else { return nil }
+            address = address << UInt128(bits) | part
         }
-        guard let real = lazy.compactMap({ $0.real(for: address) }).first else { return nil }
-        let bytes = (0..<4).map { String(UInt8(truncatingIfNeeded: real >> (8 * UInt32($0)))) }
-        return try? Name((bytes + ["in-addr", "arpa"]).joined(separator: "."))
+        guard let real = real(address, isIPv4: isIPv4) else { return nil }
+        let parts = (0..<labels.count - 2).map { index in
+            String(real >> UInt128(bits * index) & (1 << UInt128(bits) - 1), radix: radix)
+        }
+        return try? Name((parts + labels.suffix(2)).joined(separator: "."))
     }
 }

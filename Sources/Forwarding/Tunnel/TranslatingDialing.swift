@@ -12,9 +12,10 @@ package struct TranslatingDialing: TunnelDialing {
     }
 
     package func place(of address: InternetAddress) -> TunnelPlace {
-        guard address.isV4 else { return others.place(of: address) }
-        let number = UInt32(truncatingIfNeeded: address.number)
-        let real = translations.lazy.compactMap { $0.real(for: number) }.first
-        return others.place(of: real.map { InternetAddress(v4: $0) } ?? address)
+        let isV4 = address.isV4
+        let number = isV4 ? UInt128(UInt32(truncatingIfNeeded: address.number)) : address.number
+        guard let real = translations.real(number, isIPv4: isV4) else { return others.place(of: address) }
+        return others.place(
+            of: isV4 ? InternetAddress(v4: UInt32(truncatingIfNeeded: real)) : InternetAddress(v6: real))
     }
 }

@@ -3,26 +3,29 @@ import DNS
 /// Subnets of a cluster that are shown as others, since this machine reaches something else there: a VPN, a LAN, another
 /// cluster. Names lead to the others, which nobody has.
 struct SubnetTranslation: Hashable, Sendable {
-    /// Of class E, that no network is given addresses of (RFC 1112 §4); Linux treats them like any other.
-    private static let pool: UInt32 = 246 << 24
-    private static let poolLength = 8
+    /// Of class E, that no network is given addresses of (RFC 1112 §4) and that Linux treats like any other; and a prefix
+    /// of unique local addresses of ours, made at random (RFC 4193 §3.2).
+    private static let pools = ["246.0.0.0/8", "fd3e:9c51:7a::/48"].compactMap { NetworkPrefix($0) }
 
     private var pairs: [NetworkPrefix: NetworkPrefix] = [:]
 
     /// `nil`: the conflicts cannot be solved this way.
     init?(_ request: NetworkRequest, _ conflicts: [RouteConflict]) {
         guard !conflicts.isEmpty, conflicts.allSatisfy({ $0.reason == .overlap }) else { return nil }
-        var next: UInt64 = 0
+        var next = [UInt128](repeating: 0, count: Self.pools.count)
         for subnet in request.subnets {
             let isWanted = conflicts.contains { subnet.contains($0.wanted.destination) }
             guard isWanted, pairs[subnet] == nil else { continue }
-            guard subnet.isIPv4, subnet.length > Self.poolLength else { return nil }
-            let size = UInt64(1) << UInt64(32 - subnet.length)
-            next = (next + size - 1) / size * size
-            guard next + size <= 1 << UInt64(32 - Self.poolLength) else { return nil }
-            let address = NetworkAddress(number: UInt128(Self.pool | UInt32(next)), isIPv4: true)
+            guard let index = Self.pools.firstIndex(where: { $0.isIPv4 == subnet.isIPv4 }) else { return nil }
+            let pool = Self.pools[index]
+            guard subnet.length > pool.length else { return nil }
+            let width = UInt128(subnet.address.width)
+            let size = UInt128(1) << (width - UInt128(subnet.length))
+            let start = (next[index] + size - 1) / size * size
+            guard start + size <= 1 << (width - UInt128(pool.length)) else { return nil }
+            let address = NetworkAddress(number: pool.address.number | start, isIPv4: subnet.isIPv4)
             pairs[subnet] = NetworkPrefix(address, length: subnet.length)
-            next += size
+            next[index] = start + size
         }
         guard !pairs.isEmpty else { return nil }
     }
@@ -31,8 +34,7 @@ struct SubnetTranslation: Hashable, Sendable {
     var addresses: [AddressTranslation] {
         pairs.map { real, shown in
             AddressTranslation(
-                real: UInt32(truncatingIfNeeded: real.address.number),
-                shown: UInt32(truncatingIfNeeded: shown.address.number), length: real.length)
+                real: real.address.number, shown: shown.address.number, length: real.length, isIPv4: real.isIPv4)
         }
     }
 
@@ -42,7 +44,7 @@ struct SubnetTranslation: Hashable, Sendable {
         request.excluded = request.excluded.map { hole in
             guard let (real, shown) = pairs.first(where: { $0.key.contains(hole) }) else { return hole }
             let number = hole.address.number - real.address.number + shown.address.number
-            return NetworkPrefix(NetworkAddress(number: number, isIPv4: true), length: hole.length)
+            return NetworkPrefix(NetworkAddress(number: number, isIPv4: real.isIPv4), length: hole.length)
         }
         request.subnets = request.subnets.map { pairs[$0] ?? $0 }
         return request

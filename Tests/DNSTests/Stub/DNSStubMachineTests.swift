@@ -96,7 +96,10 @@ struct DNSStubMachineTests {
 
     @Test func addressesAreShownAsOthersWhereTheyAreTaken() throws {
         var stub = StubHarness { routing in
-            routing.translations = [AddressTranslation(real: 0x0a2b_0000, shown: 0xf600_0000, length: 16)]
+            routing.translations = [
+                AddressTranslation(real: 0x0a2b_0000, shown: 0xf600_0000, length: 16, isIPv4: true),
+                AddressTranslation(real: 0xfd00 << 112, shown: 0xfd01 << 112, length: 64, isIPv4: false),
+            ]
             routing.suffixes = ["0.246.in-addr.arpa"]
         }
         let other: Name = "other.default.svc.cluster.local"
@@ -108,6 +111,15 @@ struct DNSStubMachineTests {
             now: stub.now)
         #expect(try stub.reply().answers.map(\.data) == [.a(0xf600_460c), .a(0x0a2a_0001)])
         #expect(try stub.ask(StubHarness.query(Self.whole))?.answers.first?.data == .a(0xf600_460c))
+        _ = try stub.ask(StubHarness.query(Self.whole, .aaaa))
+        stub.machine.receiveFromCluster(
+            try StubHarness.answer(
+                stub.askedOfCluster(),
+                [ResourceRecord(name: Self.whole, timeToLive: 5, data: .aaaa(0xfd00 << 112 | 7))]), now: stub.now)
+        #expect(try stub.reply().answers.map(\.data) == [.aaaa(0xfd01 << 112 | 7)])
+        let zeros = String(repeating: "0.", count: 27)
+        let place = stub.machine.routing.place(of: try Name("A.\(zeros)1.0.d.f.ip6.arpa"))
+        #expect(place == .cluster(try Name("a.\(zeros)0.0.d.f.ip6.arpa"), fallsBack: false))
         // And back: the name of what is shown is that of what it stands for.
         let reverse: Name = "12.70.0.246.in-addr.arpa"
         _ = try stub.ask(StubHarness.query(reverse, .ptr))
