@@ -11,6 +11,7 @@ from processes import Failure, listening, proportional_memory, wait_listening, w
 from servers import SSHD, TrafficManager
 
 WORKSTATION, CLUSTER = "10.98.77.1", "10.98.77.2"
+NOBODY = "10.98.77.3"  # the workstation's gateway: what no tunnel takes is not answered
 POD = "10.99.0.1"  # what lies behind the manager
 FLOWS = 1000
 # Both peers alike: thousands of connections a second would otherwise be a search for ports that are free again.
@@ -55,7 +56,7 @@ class Site:
             self.inside(self.cluster, f"""ip link add wire type veth peer name wire netns {self.workstation}
 ip link set wire up; ip address add {CLUSTER}/24 dev wire; ip address add {POD}/32 dev lo""")
             self.inside(self.workstation, f"""ip link set wire up; ip address add {WORKSTATION}/24 dev wire
-ip route add default via {CLUSTER}""")
+ip route add default via {NOBODY}""")
             self.target = self.keep(Target(bench, network=self.cluster, host=POD))
         except BaseException:
             self.stop()
