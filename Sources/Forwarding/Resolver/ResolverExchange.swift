@@ -5,8 +5,8 @@ import Synchronization
 
 /// What the resolver's thread and the event loop say to each other.
 final class ResolverExchange: Sendable {
-    let messages = TunnelMailbox<ResolverMessage>()
-    let answers = TunnelMailbox<ResolverAnswer>()
+    let messages = ThreadMailbox<ResolverMessage>()
+    let answers = ThreadMailbox<ResolverAnswer>()
     /// An eventfd: readable when there are answers.
     let wakeup: CInt
     let queries = Atomic<UInt64>(0)

@@ -14,7 +14,7 @@ final class ResolverLoop {
     private var cluster: ClusterQueries?
     private var servers: [SocketAddress]
     private var listener: (any Channel)?
-    private var inbox = TunnelMailbox<ResolverMessage>.Batch()
+    private var inbox = ThreadMailbox<ResolverMessage>.Batch()
     private var count: UInt64 = 0
     private let onEnded: () -> Void
     var connections: [UInt64: StreamQueryHandler] = [:]

@@ -20,7 +20,7 @@ final class ResolverThread {
     private var servers: [Server] = []
     private let exchange: ResolverExchange
     private let wakeLoop: @Sendable () -> Void
-    private var inbox = TunnelMailbox<ResolverAnswer>.Batch()
+    private var inbox = ThreadMailbox<ResolverAnswer>.Batch()
     private var entries: [pollfd] = []
     private var scratch = [UInt8](repeating: 0, count: ResolverThread.maximumAnswer)
     private var isStopping = false

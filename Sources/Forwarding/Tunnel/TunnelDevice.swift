@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import IPPacket
 
-/// The descriptor of a TUN device, or of anything that takes and gives whole packets. Used by one thread.
+/// The descriptor of a TUN device, or of anything that takes and gives whole packets. Used by one thread at a time.
 struct TunnelDevice: ~Copyable {
     enum ReadResult {
         /// It begins after the header, of which the device alone knows.
@@ -10,6 +10,9 @@ struct TunnelDevice: ~Copyable {
         case nothing
         case failed(CInt)
     }
+
+    /// Bytes of the longest packet, with the header that a device may put before it.
+    static let maximumRead = Int(CLINUX_TUNNEL_HEADER) + InternetPacket.maximumLength
 
     let descriptor: CInt
     private let headerLength: Int
@@ -37,18 +40,27 @@ struct TunnelDevice: ~Copyable {
     func read() -> ReadResult {
         while true {
             let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-            if count > headerLength {
-                return .packet(
-                    UnsafeMutableRawBufferPointer(rebasing: buffer[headerLength..<count]),
-                    isPartial: headerLength > 0 && buffer[0] & UInt8(CLINUX_TUNNEL_NEEDS_CHECKSUM) != 0)
-            }
-            if count >= 0 { return .nothing }
+            if count >= 0 { return packet(count) }
             switch errno {
             case EINTR: continue
             case EAGAIN: return .nothing
             default: return .failed(errno)
             }
         }
+    }
+
+    /// What somebody else has read from the descriptor, as if it were read here.
+    func read(_ bytes: UnsafeRawBufferPointer) -> ReadResult {
+        guard bytes.count <= buffer.count else { return .nothing }
+        buffer.copyMemory(from: bytes)
+        return packet(bytes.count)
+    }
+
+    private func packet(_ count: Int) -> ReadResult {
+        guard count > headerLength else { return .nothing }
+        return .packet(
+            UnsafeMutableRawBufferPointer(rebasing: buffer[headerLength..<count]),
+            isPartial: headerLength > 0 && buffer[0] & UInt8(CLINUX_TUNNEL_NEEDS_CHECKSUM) != 0)
     }
 
     /// Gives the packet that was read last back, changed; what the device said of it holds still. A device that takes

@@ -25,16 +25,15 @@ final class TunnelFlows {
     private let peers: [String]
     private let datagrams: TunnelDatagrams
     private let onEnd: (CInt?) -> Void
-    /// It goes with the device, whoever holds us.
-    weak var thread: TunnelThread?
     var dialing: any TunnelDialing { didSet { datagrams.dialing = dialing } }
 
-    private var inbox = TunnelMailbox<TunnelMessage>.Batch()
+    private var inbox = ThreadMailbox<TunnelMessage>.Batch()
     /// Dialed, and not yet accepted; by the virtual port.
     private var waiting: [UInt16: Waiting] = [:]
     private var sweep: Scheduled<Void>?
     private var listeners: [any Channel] = []
     private var apps: [ObjectIdentifier: any Channel] = [:]
+    private var watch: TunnelWatch?
     private var isClosed = false
 
     /// `peers` are the addresses that the listeners' connections come from.
@@ -73,6 +72,8 @@ final class TunnelFlows {
             case .echo(let id, let address, let identifier, let sequence, let length):
                 guard let bytes = inbox.bytes.readSlice(length: length) else { continue }
                 datagrams.echo(bytes, to: address, identifier: identifier, sequence: sequence, on: id)
+            case .quiet:
+                watch?.resume()
             case .ended(let code):
                 close()
                 onEnd(code)
@@ -191,8 +192,18 @@ final class TunnelFlows {
         entry.connection.glue(to: app)
     }
 
-    /// Something was written to an app's end.
-    func pump() { thread?.pump() }
+    // MARK: The device
+
+    /// The tunnel is up; the device may be watched on this loop from now on.
+    func begin(_ thread: TunnelThread) {
+        guard !isClosed else { return }
+        exchange.thread.value = thread
+        TunnelWatch.start(thread, on: eventLoop).assumeIsolated().whenSuccess { [weak self] watch in
+            guard let self, !self.isClosed else { return watch.value.stop() }
+            self.watch = watch.value
+            thread.setWatchable(true)
+        }
+    }
 
     // MARK: Ending
 
@@ -200,6 +211,8 @@ final class TunnelFlows {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        watch?.stop()
+        exchange.thread.value = nil
         sweep?.cancel()
         for listener in listeners { listener.close(promise: nil) }
         listeners = []

@@ -31,7 +31,7 @@ package struct TunnelService: Sendable {
         let counters = TunnelCounters()
         let promise = eventLoop.makePromise(of: Void.self)
         do {
-            let exchange = try TunnelExchange()
+            let exchange = try TunnelExchange(eventLoop)
             let flows = try await eventLoop.submit {
                 let flows = TunnelFlows(
                     pool: pool.value, peers: [configuration.v4, configuration.v6].compactMap { $0?.peer.description },
@@ -58,7 +58,7 @@ package struct TunnelService: Sendable {
                 ) {
                     eventLoop.execute { flows.value.readMessages() }
                 }
-                try await eventLoop.submit { flows.value.thread = thread }.get()
+                try await eventLoop.submit { flows.value.begin(thread) }.get()
             } catch {
                 try await eventLoop.submit { flows.value.close() }.get()
                 throw error

@@ -6,10 +6,18 @@ import Synchronization
 
 /// The tunnel's packets, on a thread of their own: what a burst of them costs is not taken from the SSH sessions' loop.
 ///
-/// States: running → ended, when it is told to stop or the device fails. All of it is used under its lock.
+/// States: thread in charge ⇄ loop in charge → ended, when it is told to stop or the device fails. While little comes
+/// from the device the event loop reads it (`TunnelWatch`): for a single packet, waking another thread costs more than
+/// the packet. All of it is used under its lock.
 final class TunnelThread: @unchecked Sendable {
     /// Packets between two looks at what the event loop has sent.
     private static let packetsPerTurn = 64
+    /// What is little and what is much is judged by what comes in this time.
+    private static let window: UInt64 = 2_000_000
+    /// Bytes in a window from which on the thread is in charge: 128 MB/s.
+    private static let much = 256 << 10
+    /// Bytes in a window below which the loop is: far enough from `much` that they do not take turns.
+    private static let little = 64 << 10
 
     private let lock = Mutex(())
     private let device: TunnelDevice
@@ -17,10 +25,16 @@ final class TunnelThread: @unchecked Sendable {
     private let exchange: TunnelExchange
     private let counters: TunnelCounters
     private let wakeLoop: @Sendable () -> Void
-    private var inbox = TunnelMailbox<TunnelAnswer>.Batch()
+    private var inbox = ThreadMailbox<TunnelAnswer>.Batch()
     private var isStopping = false
     private var failure: CInt?
     private var now: UInt64 = 0
+    private var windowStart: UInt64 = 0
+    private var windowBytes = 0
+    /// Cleared when the loop cannot watch the device.
+    private var isWatchable = false
+    /// When the thread wakes by itself.
+    private var wakesAt = UInt64.max
 
     // Plain numbers for the hot path; they become the counters' once a turn.
     private var sentPackets: UInt64 = 0
@@ -67,9 +81,12 @@ final class TunnelThread: @unchecked Sendable {
     }
 
     private func run() {
-        lock.withLock { _ in readClock() }
-        while let timeout = lock.withLock({ _ in beginTurn() }) {
-            let isWoken = wait(timeout: timeout)
+        lock.withLock { _ in
+            readClock()
+            windowStart = now
+        }
+        while let turn = lock.withLock({ _ in beginTurn() }) {
+            let isWoken = wait(turn)
             lock.withLock { _ in endTurn(isWoken: isWoken) }
         }
         lock.withLock { _ in
@@ -78,29 +95,97 @@ final class TunnelThread: @unchecked Sendable {
         }
     }
 
-    /// Until when to wait, or `nil`: it is over.
-    private func beginTurn() -> CInt? {
-        let isDrained = readPackets()
+    private struct Turn {
+        var timeout: CInt
+        var readsDevice: Bool
+    }
+
+    /// What to wait for, or `nil`: it is over.
+    private func beginTurn() -> Turn? {
+        let isInCharge = !isLoopInCharge
+        let isDrained = isInCharge ? readPackets() : true
         finishTurn()
         guard failure == nil, !isStopping else { return nil }
-        return isDrained ? timeout : 0
+        wakesAt = machine.nextDeadline ?? .max
+        guard isInCharge else { return Turn(timeout: timeout(wakesAt), readsDevice: false) }
+        if isWatchable { wakesAt = min(wakesAt, windowStart &+ Self.window) }
+        return Turn(timeout: isDrained ? timeout(wakesAt) : 0, readsDevice: true)
     }
 
     private func endTurn(isWoken: Bool) {
         readClock()
-        if isWoken { readAnswers() }
+        if isWoken {
+            exchange.clearWakeup()
+            readAnswers()
+        }
         if let deadline = machine.nextDeadline, deadline <= now { machine.expire(now: now) }
         passRequests()
+        guard isWatchable, !isLoopInCharge, isWindowOver else { return }
+        if windowBytes < Self.little {
+            exchange.isLoopInCharge.store(true, ordering: .releasing)
+            post(.quiet)
+        }
+        beginWindow()
     }
 
-    /// From the event loop, which has just written to an app's end: what it wrote is on the device by now, and is at the app
-    /// without the time that it takes to wake the thread. If that is at work already, nothing is lost.
-    func pump() {
-        _ = lock.withLockIfAvailable { _ in
-            guard failure == nil, !isStopping else { return }
+    // MARK: The event loop in charge
+
+    private var isLoopInCharge: Bool { exchange.isLoopInCharge.load(ordering: .relaxed) }
+    private var isWindowOver: Bool { now &- windowStart >= Self.window }
+
+    private func beginWindow() {
+        windowStart = now
+        windowBytes = 0
+    }
+
+    /// The descriptor, for a `TunnelWatch`.
+    var descriptor: CInt { lock.withLock { _ in device.descriptor } }
+
+    /// From now on the event loop can watch the device, or not any more.
+    func setWatchable(_ isWatchable: Bool) {
+        lock.withLock { _ in
+            self.isWatchable = isWatchable
+            takeCharge()
+        }
+    }
+
+    private func takeCharge() {
+        readClock()
+        beginWindow()
+        exchange.isLoopInCharge.store(false, ordering: .releasing)
+        exchange.wakeThread()
+    }
+
+    /// A packet that the event loop has read, and those that came with it. Whether the loop is in charge still.
+    func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        lock.withLock { _ in
             readClock()
-            _ = readPackets()
-            finishTurn()
+            if isWindowOver { beginWindow() }
+            accept(device.read(bytes))
+            let isDrained = readPackets()
+            endLoopTurn()
+            if !isDrained || failure != nil || windowBytes > Self.much { takeCharge() }
+            return isLoopInCharge
+        }
+    }
+
+    /// There are answers, and the loop is in charge.
+    func answer() {
+        lock.withLock { _ in
+            readClock()
+            readAnswers()
+            endLoopTurn()
+            if isStopping { exchange.wakeThread() }
+        }
+    }
+
+    private func endLoopTurn() {
+        passRequests()
+        finishTurn()
+        // The thread keeps the time.
+        if let deadline = machine.nextDeadline, deadline < wakesAt {
+            wakesAt = deadline
+            exchange.wakeThread()
         }
     }
 
@@ -109,19 +194,27 @@ final class TunnelThread: @unchecked Sendable {
     /// Whether the device has no more for now.
     private func readPackets() -> Bool {
         for _ in 0..<Self.packetsPerTurn {
-            switch device.read() {
-            case .packet(let packet, let isPartial):
-                let effect = machine.receive(packet, isPartial: isPartial, now: now)
-                if !machine.requests.isEmpty { passRequests() }
-                perform(effect, on: packet)
-            case .nothing:
-                return true
-            case .failed(let code):
-                failure = code
-                return true
-            }
+            guard accept(device.read()) else { return true }
         }
         return false
+    }
+
+    /// Whether it is a packet.
+    @discardableResult
+    private func accept(_ result: TunnelDevice.ReadResult) -> Bool {
+        switch result {
+        case .packet(let packet, let isPartial):
+            windowBytes &+= packet.count
+            let effect = machine.receive(packet, isPartial: isPartial, now: now)
+            if !machine.requests.isEmpty { passRequests() }
+            perform(effect, on: packet)
+            return true
+        case .nothing:
+            return false
+        case .failed(let code):
+            failure = code
+            return false
+        }
     }
 
     private func perform(_ effect: TunnelEffect, on packet: UnsafeMutableRawBufferPointer) {
@@ -151,7 +244,7 @@ final class TunnelThread: @unchecked Sendable {
         }
     }
 
-    // MARK: The event loop
+    // MARK: Messages and answers
 
     private func passRequests() {
         for request in machine.requests { post(.request(request)) }
@@ -167,7 +260,6 @@ final class TunnelThread: @unchecked Sendable {
     }
 
     private func readAnswers() {
-        exchange.clearWakeup()
         exchange.answers.take(&inbox)
         inbox.bytes.withUnsafeReadableBytes { bytes in
             var offset = 0
@@ -219,21 +311,21 @@ final class TunnelThread: @unchecked Sendable {
         now = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
-    /// For poll(): until the machine's next deadline, in milliseconds, rounded up; -1 for ever.
-    private var timeout: CInt {
-        guard let deadline = machine.nextDeadline else { return -1 }
+    /// For poll(): until `deadline`, in milliseconds, rounded up; -1 for ever.
+    private func timeout(_ deadline: UInt64) -> CInt {
+        guard deadline != .max else { return -1 }
         guard deadline > now else { return 0 }
         return CInt(clamping: (deadline - now) / 1_000_000 + 1)
     }
 
     /// Until there are packets, answers, or it is time; whether there are answers.
-    private func wait(timeout: CInt) -> Bool {
+    private func wait(_ turn: Turn) -> Bool {
         withUnsafeTemporaryAllocation(of: pollfd.self, capacity: 2) { entries in
-            entries[0] = pollfd(fd: device.descriptor, events: Int16(POLLIN), revents: 0)
-            entries[1] = pollfd(fd: exchange.wakeup, events: Int16(POLLIN), revents: 0)
+            entries[0] = pollfd(fd: exchange.wakeup, events: Int16(POLLIN), revents: 0)
+            entries[1] = pollfd(fd: device.descriptor, events: Int16(POLLIN), revents: 0)
             // Interrupted, it is as if the time was over.
-            guard poll(entries.baseAddress, 2, timeout) > 0 else { return false }
-            return entries[1].revents != 0
+            guard poll(entries.baseAddress, turn.readsDevice ? 2 : 1, turn.timeout) > 0 else { return false }
+            return entries[0].revents != 0
         }
     }
 

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Messages from one thread to another, and bytes that go with them, in order. Who takes them gives back the memory of
 /// those it took before, so that nothing is allocated once both batches have grown.
-final class TunnelMailbox<Message: Sendable>: Sendable {
+final class ThreadMailbox<Message: Sendable>: Sendable {
     struct Batch: Sendable {
         var messages: ContiguousArray<Message> = []
         var bytes = ByteBuffer()
