@@ -23,6 +23,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -34,6 +35,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -63,7 +65,9 @@ let package = Package(
         .target(name: "Kubernetes", dependencies: [yams], swiftSettings: settings),
         .target(
             name: "SSHServer",
-            dependencies: ["SSHProtocol", "CLinux", nioCore, nioPosix, nioConcurrencyHelpers, logging, lifecycle],
+            dependencies: [
+                "SSHProtocol", "CLinux", nioCore, nioPosix, nioConcurrencyHelpers, heap, logging, lifecycle,
+            ],
             swiftSettings: settings),
         .target(
             name: "TrafficManager",

@@ -1,22 +1,24 @@
+import Glibc
 package import Logging
+import NIOConcurrencyHelpers
 package import NIOCore
 package import NIOPosix
 import SSHProtocol
 import ServiceLifecycle
+import Synchronization
 
 /// An SSH server that forwards: it accepts connections, logs users in by public key, and joins channels to the
 /// destinations its delegate names.
 package final class SSHServer: Service, ServerObserving, Sendable {
     private let core: ServerCore
-    private let group: MultiThreadedEventLoopGroup
-    private let listeners = ListenerBox()
+    private let listeners = NIOLockedValueBox<[ListeningSocket]>([])
+    private let nextReactor = Atomic<Int>(0)
 
     package init(
         configuration: SSHServerConfiguration, delegate: any SSHServerDelegate, group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) {
-        core = ServerCore(configuration: configuration, delegate: delegate, logger: logger)
-        self.group = group
+        core = ServerCore(configuration: configuration, delegate: delegate, group: group, logger: logger)
     }
 
     /// Begins to listen. Returns the addresses with their ports.
@@ -24,30 +26,12 @@ package final class SSHServer: Service, ServerObserving, Sendable {
     /// - Throws: `ListenError`, which names the address that could not be had.
     @discardableResult
     package func bind() async throws -> [SocketAddress] {
-        let core = core
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: .everyByte)
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16384, maximum: 1 << 19)
-            )
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(SSHConnectionHandler(core: core))
-                }
-            }
         var addresses: [SocketAddress] = []
         for address in core.configuration.listen {
             do {
-                let channel = try await bootstrap.bind(to: address).get()
-                listeners.add(channel)
-                if let bound = channel.localAddress { addresses.append(bound) }
+                addresses.append(try await listen(on: address))
             } catch {
-                await listeners.close()
+                await closeListeners()
                 throw ListenError(address: address, error: error)
             }
         }
@@ -55,6 +39,40 @@ package final class SSHServer: Service, ServerObserving, Sendable {
             core.logger.info("listening", metadata: ["service": "ssh", "address": "\(address.text)"])
         }
         return addresses
+    }
+
+    /// One reactor accepts, all of them serve.
+    private func listen(on address: SocketAddress) async throws -> SocketAddress {
+        let reactor = Reactor.all[0]
+        return try await reactor.submit { [self] in
+            let socket = try ListeningSocket(address, allowsBoth: true, backlog: 1024, on: reactor) {
+                [weak self] descriptor, host, _ in
+                guard let self else {
+                    close(descriptor)
+                    return
+                }
+                let number = nextReactor.wrappingAdd(1, ordering: .relaxed).oldValue
+                let reactor = Reactor.all[number % Reactor.all.count]
+                reactor.execute { [core] in
+                    ServerConnection.start(descriptor, from: host.isEmpty ? "unix" : host, core: core, on: reactor)
+                }
+            }
+            let code = socket.start()
+            guard code == 0 else {
+                socket.closeDescriptor()
+                throw IOError(errnoCode: code, reason: "listen")
+            }
+            listeners.withLockedValue { $0.append(socket) }
+            return socket.address
+        }.get()
+    }
+
+    private func closeListeners() async {
+        let sockets = listeners.withLockedValue { sockets in
+            defer { sockets = [] }
+            return sockets
+        }
+        for socket in sockets { try? await socket.reactor.submit { socket.closeDescriptor() }.get() }
     }
 
     /// Serves until a graceful shutdown or cancellation, then tells every client and waits for what is on its way.
@@ -65,7 +83,7 @@ package final class SSHServer: Service, ServerObserving, Sendable {
             continuation.finish()
         }
         core.beginShutdown()
-        await listeners.close()
+        await closeListeners()
         let connections = core.connections
         core.logger.info("shutting down", metadata: ["connections": "\(connections.count)"])
         for connection in connections { connection.shutDown() }

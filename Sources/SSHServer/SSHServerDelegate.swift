@@ -3,7 +3,8 @@ package import SSHProtocol
 
 /// What the owner of a server decides. The server itself knows SSH and sockets, and permits nothing on its own.
 ///
-/// Every call is made on the connection's event loop and must not block it.
+/// Every call is made on the connection's event loop and must not block it. That loop has timers and futures, but no
+/// channels of NIO's.
 package protocol SSHServerDelegate: Sendable {
     /// Where a `direct-tcpip` channel leads. The key's own options have been applied already.
     func destination(
@@ -33,7 +34,7 @@ package protocol SSHServerDelegate: Sendable {
 package enum Destination: Sendable {
     /// Addresses to race, in order of preference (RFC 8305).
     case addresses([SocketAddress])
-    /// A service inside this process: it is handed its end of a connected pair of sockets, on the connection's loop.
+    /// A service inside this process: it is handed its end of a connected pair of sockets, on a loop of NIO's.
     case service(@Sendable (any Channel) -> EventLoopFuture<Void>)
     case refused(OpenFailure)
 }

@@ -8,18 +8,21 @@ import Synchronization
 final class ServerCore: Sendable {
     let configuration: SSHServerConfiguration
     let delegate: any SSHServerDelegate
+    /// For services of this process, which speak NIO.
+    let group: any EventLoopGroup
     let logger: Logger
     let counters = ServerCounters()
     /// Connections that are not logged in, for MaxStartups.
     let startups = Counter()
     private let nextSessionID = Atomic<UInt64>(1)
     private let penalties: NIOLockedValueBox<PenaltyTable>
-    private let handlers = NIOLockedValueBox<[ObjectIdentifier: SSHConnectionHandler]>([:])
+    private let handlers = NIOLockedValueBox<[ObjectIdentifier: ServerConnection]>([:])
     private let isShuttingDown = Atomic<Bool>(false)
 
-    init(configuration: SSHServerConfiguration, delegate: any SSHServerDelegate, logger: Logger) {
+    init(configuration: SSHServerConfiguration, delegate: any SSHServerDelegate, group: any EventLoopGroup, logger: Logger) {
         self.configuration = configuration
         self.delegate = delegate
+        self.group = group
         self.logger = logger
         penalties = NIOLockedValueBox(PenaltyTable(policy: configuration.limits.penalties))
     }
@@ -41,15 +44,15 @@ final class ServerCore: Sendable {
 
     func makeSessionID() -> UInt64 { nextSessionID.wrappingAdd(1, ordering: .relaxed).oldValue }
 
-    func add(_ handler: SSHConnectionHandler) {
+    func add(_ handler: ServerConnection) {
         handlers.withLockedValue { $0[ObjectIdentifier(handler)] = handler }
     }
 
-    func remove(_ handler: SSHConnectionHandler) {
+    func remove(_ handler: ServerConnection) {
         handlers.withLockedValue { $0[ObjectIdentifier(handler)] = nil }
     }
 
-    var connections: [SSHConnectionHandler] { handlers.withLockedValue { Array($0.values) } }
+    var connections: [ServerConnection] { handlers.withLockedValue { Array($0.values) } }
 
     /// From now on no connection is begun.
     func beginShutdown() { isShuttingDown.store(true, ordering: .relaxed) }

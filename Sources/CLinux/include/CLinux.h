@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 /* Linux calls that Swift cannot reach: macros, variadic functions and structures
  * that Glibc does not import. Each returns what the call returns, or -errno. */
@@ -47,6 +48,61 @@ int clinux_eventfd(void);
 
 /* What the calling thread is called in the system's tools; at most 15 bytes. */
 void clinux_name_thread(const char *name);
+
+/* Reactor (CLinuxReactor.c): sockets of one thread, without the structures that Glibc's module does not export for sure. */
+
+#define CLINUX_REACTOR_EVENTS 256
+#define CLINUX_READABLE 1
+#define CLINUX_WRITABLE 2
+/* The peer has ended, or the connection is broken: also readable, and read to its end. */
+#define CLINUX_ENDED 4
+
+struct clinux_readiness {
+    unsigned long long data;
+    unsigned int is;
+};
+
+/* An IP address in numbers, with its zero byte, and its port; all zero of other families. */
+struct clinux_address {
+    char host[46];
+    unsigned short port;
+};
+
+int clinux_reactor_create(void);
+
+/* Edge-triggered, for everything; until the descriptor is closed. */
+int clinux_reactor_add(int reactor, int descriptor, unsigned long long data);
+
+/* Up to CLINUX_REACTOR_EVENTS; `timeout` in milliseconds, -1 is for ever. */
+int clinux_reactor_wait(int reactor, struct clinux_readiness *readiness, int timeout);
+
+/* All of these do not block. */
+
+int clinux_stream_socket(int family);
+int clinux_is_connected(int descriptor);
+int clinux_accept(int descriptor, struct clinux_address *peer);
+int clinux_own_address(int descriptor, struct clinux_address *own);
+int clinux_set_no_delay(int descriptor);
+int clinux_set_keepalive(int descriptor);
+
+/* Binds, with SO_REUSEADDR and the value for IPV6_V6ONLY where they have a meaning, and listens. */
+int clinux_listen(int descriptor, const void *address, unsigned int length, int only_v6, int backlog);
+
+/* Both return what was taken, and raise no SIGPIPE. */
+long clinux_send(int descriptor, const void *bytes, size_t count);
+long clinux_send_parts(int descriptor, const struct iovec *parts, int count);
+
+/* Whether the peer has ended and all that came before is read. */
+int clinux_is_at_end(int descriptor);
+
+/* The errno of SO_ERROR. */
+int clinux_socket_error(int descriptor);
+
+/* Closes it so that the peer sees a reset. */
+void clinux_reset(int descriptor);
+
+/* The shortest round trip of a TCP connection, in microseconds; 0 when it is not known. */
+unsigned int clinux_round_trip(int descriptor);
 
 /* Memory for C libraries that allocate for every packet (CLinuxPool.c): each thread keeps what it has freed, within bounds,
  * and gives it out again. */

@@ -3,7 +3,7 @@ import SSHProtocol
 
 /// A `session` channel (RFC 4254 §6): one built-in command, its output, its exit status.
 final class CommandChannel: @unchecked Sendable {
-    private let connection: SSHConnectionHandler
+    private let connection: ServerConnection
     private let id: ChannelID
     private var output = ByteBuffer()
     private var errors = ByteBuffer()
@@ -14,7 +14,7 @@ final class CommandChannel: @unchecked Sendable {
     /// The client's terminal is raw: lines end in CR LF.
     var hasTerminal = false
 
-    init(connection: SSHConnectionHandler, id: ChannelID) {
+    init(connection: ServerConnection, id: ChannelID) {
         self.connection = connection
         self.id = id
     }

@@ -6,14 +6,14 @@ final class DialChannel: @unchecked Sendable {
     /// Answers that a client does not read: it is asking without listening above this.
     private static let maximumPending = 1 << 20
 
-    private let connection: SSHConnectionHandler
+    private let connection: ServerConnection
     private let id: ChannelID
     private var received = ByteBuffer()
     private var pending = ByteBuffer()
     /// Dials under way, by the client's id. At most as many as a connection may have channels.
     private var dials: [UInt32: Dialer?] = [:]
 
-    init(connection: SSHConnectionHandler, id: ChannelID) {
+    init(connection: ServerConnection, id: ChannelID) {
         self.connection = connection
         self.id = id
     }

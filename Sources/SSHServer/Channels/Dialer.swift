@@ -1,89 +1,111 @@
+import CLinux
+import Glibc
 import NIOCore
-import NIOPosix
 import SSHProtocol
 
 /// Connects a target: the first of several addresses that answers (RFC 8305), within one time limit.
 ///
-/// Lives on the connection's event loop. Exactly one result is given, unless it is cancelled before.
+/// Lives on the connection's reactor. Exactly one result is given, unless it is cancelled before; a target on this
+/// machine is connected before `dial` returns.
 final class Dialer: @unchecked Sendable {
     /// RFC 8305 §5, "Connection Attempt Delay".
     private static let attemptDelay: TimeAmount = .milliseconds(250)
 
-    private let eventLoop: any EventLoop
-    private let timeout: TimeAmount
+    /// A socket that is being connected.
+    private final class Attempt: ReactorSource, @unchecked Sendable {
+        unowned let dialer: Dialer
+
+        init(_ dialer: Dialer, _ descriptor: CInt, on reactor: Reactor) {
+            self.dialer = dialer
+            super.init(reactor: reactor, descriptor: descriptor)
+        }
+
+        override func ready(_ readiness: Readiness) {
+            guard !isClosed, readiness.contains(.writable) else { return }
+            dialer.ended(self, clinux_socket_error(descriptor))
+        }
+    }
+
+    private let connection: ServerConnection
+    private let channel: ChannelID?
     private var remaining: ArraySlice<SocketAddress>
-    private let makeRelay: () -> Relay
     private let completion: (Result<Relay, OpenFailure>) -> Void
-    private var attempts = 0
+    private var attempts: ContiguousArray<Attempt> = []
     private var nextAttempt: Scheduled<Void>?
     private var deadline: Scheduled<Void>?
     private var isDone = false
-    private var lastError: (any Error)?
+    private var lastError: CInt?
 
     private init(
-        eventLoop: any EventLoop, timeout: TimeAmount, addresses: [SocketAddress], makeRelay: @escaping () -> Relay,
+        connection: ServerConnection, channel: ChannelID?, addresses: [SocketAddress],
         completion: @escaping (Result<Relay, OpenFailure>) -> Void
     ) {
-        self.eventLoop = eventLoop
-        self.timeout = timeout
+        self.connection = connection
+        self.channel = channel
         remaining = addresses[...]
-        self.makeRelay = makeRelay
         self.completion = completion
     }
 
-    /// Begins. `makeRelay` is called for each attempt, for the handler of its socket; `began`, before there can be a
-    /// result: a unix socket is connected at once.
+    /// Begins. `began` is told what can be cancelled, where there is not a result at once.
     static func dial(
-        _ addresses: [SocketAddress], timeout: TimeAmount, on eventLoop: any EventLoop,
-        makeRelay: @escaping () -> Relay, began: (Dialer) -> Void,
-        completion: @escaping (Result<Relay, OpenFailure>) -> Void
+        _ addresses: [SocketAddress], timeout: TimeAmount, for connection: ServerConnection, channel: ChannelID?,
+        began: (Dialer) -> Void, completion: @escaping (Result<Relay, OpenFailure>) -> Void
     ) {
-        let dialer = Dialer(
-            eventLoop: eventLoop, timeout: timeout, addresses: addresses, makeRelay: makeRelay, completion: completion)
-        if addresses.count > 1 {
-            dialer.deadline = eventLoop.scheduleTask(in: timeout) {
-                dialer.finish(.failure(OpenFailure(.connectFailed, "Connection timed out")))
-            }
+        let dialer = Dialer(connection: connection, channel: channel, addresses: addresses, completion: completion)
+        dialer.attempt()
+        guard !dialer.isDone else { return }
+        dialer.deadline = connection.reactor.scheduleTask(in: timeout) {
+            dialer.finish(.failure(OpenFailure(.connectFailed, "Connection timed out")))
         }
         began(dialer)
-        if addresses.isEmpty { dialer.finishFailed() } else { dialer.attempt() }
     }
 
     private func attempt() {
-        guard !isDone, let address = remaining.popFirst() else { return }
-        attempts += 1
-        let relay = makeRelay()
-        let bound = NIOLoopBound(relay, eventLoop: eventLoop)
-        // Its sockets have TCP_NODELAY set by themselves.
-        let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(timeout)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try Relay.attach(bound.value, to: channel) }
+        nextAttempt?.cancel()
+        while !isDone, let address = remaining.popFirst() {
+            let descriptor = clinux_stream_socket(address.protocol.rawValue)
+            guard descriptor >= 0 else {
+                lastError = -descriptor
+                continue
             }
-        bootstrap.connect(to: address).assumeIsolated().whenComplete { result in
-            switch result {
-            case .success:
-                // Another attempt was first. Its channel is not this relay's to close.
-                guard !self.isDone else { return relay.part(reset: true) }
-                self.finish(.success(relay))
-            case .failure(let error):
-                self.attempts -= 1
-                self.lastError = error
-                if self.remaining.isEmpty {
-                    if self.attempts == 0 { self.finishFailed() }
-                } else {
-                    self.nextAttempt?.cancel()
-                    self.attempt()
-                }
+            let isUnix = address.protocol == .unix
+            if !isUnix { _ = clinux_set_no_delay(descriptor) }
+            let isRefused = address.withSockAddr { connect(descriptor, $0, socklen_t($1)) } != 0
+            let code = isRefused ? errno : 0
+            // A connection on this machine is made while it is being asked for.
+            if code == 0 || code == EINPROGRESS && clinux_is_connected(descriptor) != 0 {
+                return finish(Relay.attach(descriptor, isUnix: isUnix, to: connection, id: channel))
             }
+            let attempt = Attempt(self, descriptor, on: connection.reactor)
+            let failure = code == EINPROGRESS ? connection.reactor.add(attempt) : code
+            guard failure == 0 else {
+                lastError = failure
+                attempt.closeDescriptor()
+                continue
+            }
+            attempts.append(attempt)
+            if !remaining.isEmpty {
+                nextAttempt = connection.reactor.scheduleTask(in: Self.attemptDelay) { self.attempt() }
+            }
+            return
         }
-        if !remaining.isEmpty {
-            nextAttempt = eventLoop.scheduleTask(in: Self.attemptDelay) { self.attempt() }
+        if attempts.isEmpty { finishFailed() }
+    }
+
+    private func ended(_ attempt: Attempt, _ code: CInt) {
+        guard code != 0 else { return finish(.success(Relay.attach(attempt, to: connection, id: channel))) }
+        lastError = code
+        attempts.removeAll { $0 === attempt }
+        attempt.closeDescriptor()
+        if remaining.isEmpty {
+            if attempts.isEmpty { finishFailed() }
+        } else {
+            self.attempt()
         }
     }
 
     private func finishFailed() {
-        let text = lastError.map(SystemErrorText.text(of:)) ?? "no address"
-        finish(.failure(OpenFailure(.connectFailed, text)))
+        finish(.failure(OpenFailure(.connectFailed, lastError.map(SystemErrorText.text(errno:)) ?? "no address")))
     }
 
     private func finish(_ result: Result<Relay, OpenFailure>) {
@@ -97,5 +119,7 @@ final class Dialer: @unchecked Sendable {
         isDone = true
         nextAttempt?.cancel()
         deadline?.cancel()
+        for attempt in attempts { attempt.closeDescriptor() }
+        attempts = []
     }
 }

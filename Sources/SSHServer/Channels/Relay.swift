@@ -1,41 +1,39 @@
+import CLinux
 import Glibc
 import NIOCore
 import SSHProtocol
 
-/// Joins one channel to its target's socket, of whose pipeline it is the only handler.
+/// Joins one channel to its target's socket.
 ///
 /// Each direction ends on its own: the peer's EOF shuts the target's input down once all data is delivered; the target's
 /// end becomes EOF once all of it is sent. A side that vanishes without an end — CLOSE without EOF, a reset, a lost
 /// connection — is passed on as such: the target is reset, the channel closed without EOF.
-final class Relay: ChannelInboundHandler, @unchecked Sendable {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
+final class Relay: ReactorSource, @unchecked Sendable {
     /// Payloads below this are copied together, so that they do not hold on to a packet's buffer and cost one write;
-    /// larger ones are handed on as they are.
+    /// larger ones are written from where they are.
     private static let copyLimit = 8 << 10
     /// A staging buffer that grew beyond this is not kept by an idle channel.
     private static let keptCapacity = 4 << 10
+    /// Payloads written by one call; a turn brings no more large ones than a batch has packets.
+    private static let maximumParts = 32
 
     /// `nil` once the two are parted.
-    private(set) var connection: SSHConnectionHandler?
+    private(set) var connection: ServerConnection?
     /// The session that what waits for the target counts for: beyond parting, until all is delivered.
-    private var accountant: SSHConnectionHandler?
+    private var accountant: ServerConnection?
     /// The channel; set when it is known (a channel that we open is, before its relay).
     var id: ChannelID?
-    private var context: ChannelHandlerContext?
-    private(set) var channel: (any Channel)?
+    private let isUnix: Bool
 
     // Peer to target.
-    /// Small payloads of this turn.
+    /// Large payloads of this turn, and the small ones that came after them.
+    private var pending: ContiguousArray<ByteBuffer> = []
     private var staged = ByteBuffer()
-    /// What came while the target did not take more.
+    /// What the target has not taken.
     private var backlog = ByteBuffer()
-    /// Bytes given to the socket that it has not taken.
-    private var unacknowledged = 0
-    /// Whether the socket took all of the last flush. A write that is not flushed yet says nothing about the target.
+    /// Whether the socket took all that it was given.
     private var isTargetWritable = true
-    private var isTouched = false
+    private var isListed = false
     /// The channel's receive window, as accounted for in its session's sum.
     var window = 0
     /// Bytes taken by the target since the moment below: what the window's growth is decided on.
@@ -45,33 +43,67 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     private var isOutputClosed = false
 
     // Target to peer.
-    /// What the peer's window or the client's socket had no room for. The target is not read meanwhile.
+    /// What was read and the client's socket has no room for, after all. The target is not read meanwhile.
     private var parked = ByteBuffer()
-    private var isReading = false
+    /// There may be more to read than was read.
+    private var isReadable = false
+    /// The target has ended, or is broken: it is read to its end.
+    private var isEnding = false
+    private var isQueued = false
     private var targetEnded = false
     private var targetVanished = false
-    private var hasTargetFailed = false
     private(set) var isBlocked = false
 
     /// The channel is confirmed: data may flow.
     private(set) var isOpen = false
 
-    init(connection: SSHConnectionHandler, id: ChannelID?) {
+    private init(connection: ServerConnection, descriptor: CInt, isUnix: Bool, id: ChannelID?) {
         self.connection = connection
         accountant = connection
+        self.isUnix = isUnix
         self.id = id
+        super.init(reactor: connection.reactor, descriptor: descriptor)
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        channel = context.channel
+    /// Takes a connected socket over, whether it succeeds or not.
+    static func attach(
+        _ descriptor: CInt, isUnix: Bool, to connection: ServerConnection, id: ChannelID?
+    ) -> Result<Relay, OpenFailure> {
+        let relay = Relay(connection: connection, descriptor: descriptor, isUnix: isUnix, id: id)
+        let code = relay.reactor.add(relay)
+        guard code == 0 else {
+            relay.closeDescriptor()
+            return .failure(OpenFailure(.resourceShortage, SystemErrorText.text(errno: code)))
+        }
+        return .success(relay)
+    }
+
+    /// The same with one that the reactor knows already, as `source`'s.
+    static func attach(_ source: ReactorSource, to connection: ServerConnection, id: ChannelID?) -> Relay {
+        let relay = Relay(connection: connection, descriptor: source.descriptor, isUnix: false, id: id)
+        source.giveAway(to: relay)
+        // What became ready before was told to somebody else.
+        relay.isReadable = true
+        return relay
+    }
+
+    override func ready(_ readiness: Readiness) {
+        if readiness.contains(.writable), !isTargetWritable {
+            isTargetWritable = true
+            settle()
+            connection?.scheduleFlush()
+        }
+        guard readiness.contains(.readable) else { return }
+        isReadable = true
+        if readiness.contains(.ended) { isEnding = true }
+        read()
     }
 
     // MARK: - Peer to target
 
     /// Takes channel data.
     func deliver(_ data: ByteBuffer) {
-        guard let context, !isOutputClosed else {
+        guard !isClosed, !isOutputClosed else {
             // The target takes no more. The peer must not wait for it.
             if let id { connection?.connection.consume(id, data.readableBytes) }
             return
@@ -80,13 +112,11 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
         if !isTargetWritable {
             backlog.writeImmutableBuffer(data)
             account()
-            return
-        }
-        unacknowledged += data.readableBytes
-        if data.readableBytes < Self.copyLimit || staged.readableBytes > 0 {
+        } else if data.readableBytes < Self.copyLimit || staged.readableBytes > 0 {
             staged.writeImmutableBuffer(data)
         } else {
-            context.write(wrapOutboundOut(data), promise: nil)
+            if pending.count == Self.maximumParts - 1 { writeTurn() }
+            if isTargetWritable { pending.append(data) } else { backlog.writeImmutableBuffer(data) }
         }
     }
 
@@ -97,17 +127,17 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func touch() {
-        guard !isTouched, let connection else { return }
-        isTouched = true
+        guard !isListed, let connection else { return }
+        isListed = true
         connection.touched.append(self)
     }
 
     /// Bytes that wait for the target, as its session counts them.
     private(set) var heldBytes = 0
 
-    /// Tells the session how much waits for the target, also where NIO holds it.
+    /// Tells the session how much waits for the target.
     private func account() {
-        let held = isTargetWritable ? 0 : unacknowledged + backlog.readableBytes
+        let held = backlog.readableBytes
         guard held != heldBytes, let accountant else { return }
         let growth = held - heldBytes
         heldBytes = held
@@ -124,53 +154,128 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
 
     /// Hands the turn's data to the socket and gives its bytes back to the peer once they are taken.
     func flush() {
-        isTouched = false
-        guard let context, !isOutputClosed else { return }
-        if staged.readableBytes > 0 {
-            context.write(wrapOutboundOut(staged), promise: nil)
-        }
-        if unacknowledged > 0 {
-            context.flush()
-            isTargetWritable = context.channel.isWritable
-            // Also where the socket did not take it all: what is kept here must not be written a second time.
-            if staged.capacity > Self.keptCapacity { staged = ByteBuffer() } else { staged.clear() }
-        }
+        isListed = false
+        guard !isClosed, !isOutputClosed else { return }
+        writeTurn()
         settle()
     }
 
-    /// Accounts for what the target has taken; gives it what waited.
-    private func settle() {
-        while isTargetWritable {
-            if unacknowledged > 0, let id {
-                connection?.didDeliver(unacknowledged, on: id)
-                unacknowledged = 0
+    /// Writes what this turn brought.
+    private func writeTurn() {
+        guard !pending.isEmpty || staged.readableBytes > 0 else { return }
+        var taken =
+            pending.isEmpty ? staged.withUnsafeReadableBytes { write($0) } : writeParts(total: pendingBytes)
+        if taken >= 0 { didDeliver(taken) }
+        if taken >= 0, !isTargetWritable {
+            for var buffer in pending { keep(&buffer, after: &taken) }
+            keep(&staged, after: &taken)
+        }
+        pending.removeAll(keepingCapacity: true)
+        if staged.capacity > Self.keptCapacity { staged = ByteBuffer() } else { staged.clear() }
+    }
+
+    private var pendingBytes: Int { pending.reduce(staged.readableBytes) { $0 + $1.readableBytes } }
+
+    private func keep(_ buffer: inout ByteBuffer, after taken: inout Int) {
+        let skipped = min(taken, buffer.readableBytes)
+        taken -= skipped
+        buffer.moveReaderIndex(forwardBy: skipped)
+        backlog.writeBuffer(&buffer)
+    }
+
+    /// Writes until all is taken or the socket is full; how much was taken, -1 when the target takes no more.
+    private func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var taken = 0
+        while taken < bytes.count {
+            let count = clinux_send(descriptor, bytes.baseAddress.map { $0 + taken }, bytes.count - taken)
+            switch count {
+            case 0...: taken += count
+            case -Int(EINTR): continue
+            case -Int(EAGAIN):
+                isTargetWritable = false
+                return taken
+            default:
+                failOutput()
+                return -1
             }
-            guard backlog.readableBytes > 0, let context else { break }
-            unacknowledged = backlog.readableBytes
-            let waiting = backlog
-            backlog = ByteBuffer()
-            context.writeAndFlush(wrapOutboundOut(waiting), promise: nil)
-            isTargetWritable = context.channel.isWritable
+        }
+        return taken
+    }
+
+    /// The same with what is pending and staged.
+    private func writeParts(total: Int) -> Int {
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.maximumParts) { parts in
+            var count = 0
+            func add(_ buffer: ByteBuffer) {
+                buffer.withUnsafeReadableBytes {
+                    parts[count] = iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+                }
+                count += 1
+            }
+            for buffer in pending { add(buffer) }
+            if staged.readableBytes > 0 { add(staged) }
+            while true {
+                // The buffers are held by their owners meanwhile.
+                let taken = clinux_send_parts(descriptor, parts.baseAddress, CInt(count))
+                switch taken {
+                case 0...:
+                    // The rest, if any, is tried again once the socket says that it has room.
+                    if taken < total { isTargetWritable = false }
+                    return taken
+                case -Int(EINTR): continue
+                case -Int(EAGAIN):
+                    isTargetWritable = false
+                    return 0
+                default:
+                    failOutput()
+                    return -1
+                }
+            }
+        }
+    }
+
+    private func didDeliver(_ count: Int) {
+        if count > 0, let id { connection?.didDeliver(count, on: id) }
+    }
+
+    /// Gives the target what waited; ends its input when that was all.
+    private func settle() {
+        while isTargetWritable, backlog.readableBytes > 0 {
+            let taken = backlog.withUnsafeReadableBytes { write($0) }
+            guard taken >= 0 else { break }
+            backlog.moveReaderIndex(forwardBy: taken)
+            if backlog.readableBytes == 0 { backlog = ByteBuffer() } else { backlog.discardReadBytes() }
+            didDeliver(taken)
         }
         account()
-        if peerEnded, !isOutputClosed, unacknowledged == 0, backlog.readableBytes == 0 { closeOutput() }
+        if peerEnded, !isOutputClosed, isTargetWritable, backlog.readableBytes == 0 { closeOutput() }
     }
 
     private func closeOutput() {
         isOutputClosed = true
         if connection == nil {
-            context?.close(promise: nil)
+            stopAccounting()
+            closeDescriptor()
         } else {
-            context?.close(mode: .output, promise: nil)
+            shutdown(descriptor, Int32(SHUT_WR))
             closeIfDone()
         }
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        guard !isTargetWritable, context.channel.isWritable else { return }
-        isTargetWritable = true
-        settle()
-        connection?.scheduleFlush()
+    /// The target takes no more: what waits for it is dropped, what it may have said before is read still.
+    private func failOutput() {
+        isOutputClosed = true
+        let dropped = pendingBytes + backlog.readableBytes
+        backlog = ByteBuffer()
+        account()
+        guard let connection else {
+            stopAccounting()
+            return closeDescriptor()
+        }
+        if let id { connection.connection.consume(id, dropped) }
+        isReadable = true
+        isEnding = true
+        queue()
     }
 
     // MARK: - Target to peer
@@ -178,46 +283,65 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     /// The channel is confirmed.
     func open() {
         isOpen = true
-        // A target that ended was read to its end before.
         resume()
     }
 
-    private func read() {
-        guard isOpen, !isReading, !targetEnded, parked.readableBytes == 0, let context else { return }
-        isReading = true
-        context.read()
+    override func act() {
+        isQueued = false
+        read()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var buffer = unwrapInboundIn(data)
-        guard let connection else { return }
-        guard let id, isOpen, parked.readableBytes == 0 else {
-            parked.writeBuffer(&buffer)
+    /// Has `read` called in the next turn.
+    private func queue() {
+        guard !isQueued else { return }
+        isQueued = true
+        reactor.callAgain(self)
+    }
+
+    /// Reads what the peer's window and the client's socket have room for, and comes back for more after the others had
+    /// their turn.
+    private func read() {
+        guard isOpen, isReadable, !targetEnded, !targetVanished, parked.readableBytes == 0, !isClosed, let connection,
+            let id
+        else { return }
+        guard connection.hasOutputRoom, connection.isWritable else { return block() }
+        let room = connection.connection.sendWindow(id)
+        guard room > 0 else {
+            // With a closed window it is the peer's adjust that resumes this; but an end needs no window.
+            if isEnding, clinux_is_at_end(descriptor) != 0 { end() }
             return
         }
-        connection.sendData(&buffer, on: id)
-        parked = buffer
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) {
-        isReading = false
-        continueReading()
-    }
-
-    /// Reads on, or waits for what keeps the parked data back.
-    private func continueReading() {
-        guard let connection, let id else { return }
-        if parked.readableBytes == 0 {
-            parked = ByteBuffer()
-            if targetVanished { return vanishTowardsPeer() }
-            if targetEnded { return endTowardsPeer() }
+        let memory = UnsafeMutableRawBufferPointer(rebasing: reactor.targetInput.prefix(room))
+        let count = Glibc.read(descriptor, memory.baseAddress, memory.count)
+        if count > 0 {
+            isReadable = isEnding || count == memory.count
+            let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
+            let sent = connection.send(bytes, on: id)
             connection.scheduleFlush()
-            if connection.hasOutputRoom && connection.isWritable { read() } else { block() }
+            if sent < count {
+                parked.writeBytes(bytes[sent...])
+                return block()
+            }
+            if isReadable { queue() }
+        } else if count == 0 {
+            end()
+        } else if errno == EAGAIN {
+            isReadable = false
+        } else if errno == EINTR {
+            queue()
         } else {
-            connection.scheduleFlush()
-            // With a closed window it is the peer's adjust that resumes this.
-            if connection.connection.sendWindow(id) > 0 { block() }
+            targetVanished = true
+            stopAccounting()
+            backlog = ByteBuffer()
+            isOutputClosed = true
+            closeDescriptor()
+            vanishTowardsPeer()
         }
+    }
+
+    private func end() {
+        targetEnded = true
+        endTowardsPeer()
     }
 
     private func block() {
@@ -230,8 +354,16 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     func resume() {
         isBlocked = false
         guard let connection, let id else { return }
-        if parked.readableBytes > 0 { connection.sendData(&parked, on: id) }
-        continueReading()
+        if parked.readableBytes > 0 {
+            connection.sendData(&parked, on: id)
+            connection.scheduleFlush()
+            guard parked.readableBytes == 0 else {
+                if connection.connection.sendWindow(id) > 0 { block() }
+                return
+            }
+            parked = ByteBuffer()
+        }
+        read()
     }
 
     private func endTowardsPeer() {
@@ -241,38 +373,13 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
         closeIfDone()
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case ChannelEvent.inputClosed = event else { return }
-        targetEnded = true
-        isReading = false
-        if parked.readableBytes == 0 { endTowardsPeer() }
-    }
-
     /// When both directions have ended, the channel is closed.
     private func closeIfDone() {
         guard isOutputClosed, targetEnded, parked.readableBytes == 0, let id else { return }
         connection?.connection.close(id)
-        context?.close(promise: nil)
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A reset, mostly: `channelInactive` follows and tells the peer.
-        hasTargetFailed = true
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        self.context = nil
-        channel = nil
-        // Once its input is shut down, a target's end comes as this alone: NIO closes what has ended both ways.
-        if isOutputClosed, !hasTargetFailed { targetEnded = true }
-        targetVanished = !targetEnded
-        isOutputClosed = true
+        connection?.scheduleFlush()
         stopAccounting()
-        backlog = ByteBuffer()
-        // What was read before is still on its way to the peer: `resume` goes on after it.
-        guard parked.readableBytes == 0 else { return }
-        if targetVanished { vanishTowardsPeer() } else { endTowardsPeer() }
+        closeDescriptor()
     }
 
     /// The target was reset: the channel is closed without an EOF.
@@ -289,16 +396,15 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
         guard let connection else { return }
         self.connection = nil
         parked = ByteBuffer()
-        guard let context else { return stopAccounting() }
+        guard !isClosed else { return stopAccounting() }
         if reset || !peerEnded {
             abandon()
         } else if isOutputClosed {
-            context.close(promise: nil)
+            stopAccounting()
+            closeDescriptor()
         } else {
-            if staged.readableBytes > 0 { context.write(wrapOutboundOut(staged), promise: nil) }
-            staged = ByteBuffer()
-            context.flush()
-            isTargetWritable = context.channel.isWritable
+            writeTurn()
+            guard !isClosed else { return }
             settle()
             if !isOutputClosed { connection.linger(self) }
         }
@@ -307,15 +413,9 @@ final class Relay: ChannelInboundHandler, @unchecked Sendable {
     /// Gives up what waits for the target, which is reset.
     func abandon() {
         stopAccounting()
-        if let context { abort(context) }
-    }
-
-    /// Ends the target's connection so that it sees a reset and not an end of data.
-    private func abort(_ context: ChannelHandlerContext) {
-        if context.channel.remoteAddress?.protocol != .unix, let options = context.channel as? any SocketOptionProvider
-        {
-            _ = options.setSoLinger(linger(l_onoff: 1, l_linger: 0))
-        }
-        context.close(promise: nil)
+        pending = []
+        staged = ByteBuffer()
+        backlog = ByteBuffer()
+        closeDescriptor(reset: !isUnix)
     }
 }

@@ -1,11 +1,10 @@
 import Glibc
 import NIOCore
-import NIOPosix
 import SSHProtocol
 
 /// A `tcpip-forward` or `streamlocal-forward@openssh.com` (RFC 4254 §7.1) and its listening sockets.
 ///
-/// Lives on the connection's event loop, as the connections it accepts do.
+/// Lives on the connection's reactor, as the connections it accepts do.
 final class RemoteForward: @unchecked Sendable {
     enum Place: Hashable {
         /// The bind address exactly as it was sent, and the port in use.
@@ -19,11 +18,11 @@ final class RemoteForward: @unchecked Sendable {
     static let acceptDelay: TimeAmount = .milliseconds(5)
 
     let place: Place
-    private var channels: [any Channel]
+    private var sockets: [ListeningSocket]
 
-    init(place: Place, channels: [any Channel]) {
+    init(place: Place, sockets: [ListeningSocket]) {
         self.place = place
-        self.channels = channels
+        self.sockets = sockets
     }
 
     /// What people are shown: `localhost:8000`.
@@ -39,53 +38,34 @@ final class RemoteForward: @unchecked Sendable {
 
     /// Begins to accept.
     func start() {
-        for channel in channels { try? channel.syncOptions?.setOption(.autoRead, value: true) }
+        for socket in sockets { _ = socket.start() }
     }
 
     func close() {
-        for channel in channels { channel.close(promise: nil) }
-        channels = []
+        for socket in sockets { socket.closeDescriptor() }
+        sockets = []
         if case .streamLocal(let path) = place { SocketFile.remove(path) }
     }
 
-    /// Listens on all of `addresses` with one port, on `eventLoop`; accepts nothing before `start`.
+    /// Listens on all of `addresses` with one port; accepts nothing before `start`. Throws an `IOError`.
     ///
     /// With port 0 the first address picks it. Where several addresses are asked for, one whose family this machine
-    /// does not have is left out.
+    /// does not have is left out. As sshd does, `::` stands beside `0.0.0.0` on one port.
     static func bind(
-        _ addresses: [SocketAddress], on eventLoop: any EventLoop,
-        accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) -> EventLoopFuture<[any Channel]> {
-        let bootstrap = NIOLoopBound(
-            ServerBootstrap(group: eventLoop, childGroup: eventLoop)
-                .serverChannelOption(.backlog, value: 256)
-                .serverChannelOption(.autoRead, value: false)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .serverChannelInitializer { channel in
-                    // As sshd does: `::` stands beside `0.0.0.0` on one port. A socket of IPv4 has no such option.
-                    let option = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
-                    return channel.setOption(option, value: 1).flatMapErrorThrowing { _ in }
-                }
-                .childChannelInitializer(accept), eventLoop: eventLoop)
-        return bind(addresses[...], port: nil, bound: [], bootstrap, on: eventLoop)
-    }
-
-    private static func bind(
-        _ addresses: ArraySlice<SocketAddress>, port: Int?, bound: [any Channel],
-        _ bootstrap: NIOLoopBound<ServerBootstrap>,
-        on eventLoop: any EventLoop
-    ) -> EventLoopFuture<[any Channel]> {
-        guard var address = addresses.first else { return eventLoop.makeSucceededFuture(bound) }
-        if let port, address.port == 0 { address.port = port }
-        return bootstrap.value.bind(to: address).flatMap { channel in
-            bind(
-                addresses.dropFirst(), port: port ?? channel.localAddress?.port, bound: bound + [channel], bootstrap,
-                on: eventLoop)
-        }.flatMapError { error in
-            let isOptional = !bound.isEmpty && (error as? IOError)?.errnoCode != EADDRINUSE
-            if isOptional { return bind(addresses.dropFirst(), port: port, bound: bound, bootstrap, on: eventLoop) }
-            for channel in bound { channel.close(promise: nil) }
-            return eventLoop.makeFailedFuture(error)
+        _ addresses: [SocketAddress], on reactor: Reactor, accept: @escaping ListeningSocket.Accept
+    ) throws -> [ListeningSocket] {
+        var bound: [ListeningSocket] = []
+        for var address in addresses {
+            if address.port == 0, let port = bound.first?.address.port { address.port = port }
+            do {
+                bound.append(
+                    try ListeningSocket(address, allowsBoth: false, backlog: 256, on: reactor, accept: accept))
+            } catch {
+                if !bound.isEmpty, (error as? IOError)?.errnoCode != EADDRINUSE { continue }
+                for socket in bound { socket.closeDescriptor() }
+                throw error
+            }
         }
+        return bound
     }
 }

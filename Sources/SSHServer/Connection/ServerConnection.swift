@@ -1,23 +1,22 @@
+import CLinux
+import Glibc
 import Logging
 import NIOCore
 import SSHProtocol
 
 /// One SSH connection: joins the machines of `SSHProtocol` to the client's socket and to the targets of its channels.
 ///
-/// The connection, its targets and its listeners live on one event loop; nothing here is touched from another thread,
-/// but for what hops there by itself (`snapshot`, `shutDown`, `closed`).
+/// The connection, its targets and its listeners live on one reactor; nothing here is touched from another thread, but
+/// for what hops there by itself (`snapshot`, `shutDown`, `closed`).
 ///
 /// States: key exchange → authentication → open → closing (DISCONNECT is sent, input is dropped until the peer hangs
 /// up or a moment has passed) → closed.
 ///
-/// A turn of the loop goes: read a batch, act on each packet, then `flush` once: what is staged for targets, then what
-/// is sealed for the client. Bytes for the client are sealed only while less than `outputHighWater` waits for the
+/// A turn of the reactor goes: read a batch, act on each packet, and at its end `flush` once: what is staged for targets,
+/// then what is sealed for the client. Bytes for the client are sealed only while less than `outputHighWater` waits for the
 /// socket, so that a control message never stands behind more than that; what a target sent beyond it stays parked
 /// with its channel, and its target is not read.
-final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
+final class ServerConnection: ReactorSource, @unchecked Sendable {
     enum Phase {
         case keyExchange
         case authentication
@@ -35,11 +34,9 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     static let lingerTime: TimeAmount = .seconds(2)
 
     let core: ServerCore
-    let loop: LoopContext
     var phase = Phase.keyExchange
-    var context: ChannelHandlerContext?
     var logger: Logger
-    var source = ""
+    let source: String
     var acceptedAt = NIODeadline.now()
 
     var transport: TransportMachine
@@ -56,8 +53,6 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     /// served.
     var blocked = CircularBuffer<ChannelID>()
     var forwards: [RemoteForward] = []
-    /// Those whose sockets are being bound: a client may ask for many before it has one answer.
-    var pendingForwards = 0
     /// Bytes of all relays that wait for slow targets.
     var heldBytes = 0
     /// Relays whose channels are closed and whose targets have not taken all that came before, oldest first.
@@ -69,86 +64,80 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     /// Of the client's TCP connection, as it was when last asked for.
     var roundTrip = TimeAmount.zero
     var roundTripMeasuredAt = NIODeadline.uptimeNanoseconds(0)
-    var socketOptions: (any SocketOptionProvider)?
     var provedHostKeys: Set<[UInt8]> = []
 
+    /// There may be more to read than was read.
+    private var isReadable = false
+    /// The client has ended: it is read to its end.
+    private var isEnded = false
     var isWritable = true
-    /// The buffer that the socket has not taken whole.
-    private var inFlight: ByteBuffer?
+    /// What the socket has not taken.
+    private var inFlight = ByteBuffer()
     private(set) var isFlushing = false
-    private var isFlushScheduled = false
-    private var flushTask: @Sendable () -> Void = {}
     private var graceTimer: Scheduled<Void>?
     private var aliveTimer: RepeatedTask?
     var expiryTimer: Scheduled<Void>?
     var unansweredAlives = 0
     private var packetsAtLastCheck: UInt64 = 0
-    /// Set once, before other threads know the connection.
-    var closedPromise: EventLoopPromise<Void>?
+    let closedPromise: EventLoopPromise<Void>
     var countsAsStartup = false
     var wasAuthenticationTried = false
     /// Set also when it is not the client that ends the connection.
     var isPunished = false
 
-    init(core: ServerCore) {
+    private init(core: ServerCore, descriptor: CInt, source: String, reactor: Reactor) {
         self.core = core
-        loop = .current
+        self.source = source
         logger = core.logger
+        logger[metadataKey: "source"] = "\(source)"
         var configuration = TransportConfiguration(
             role: .server, identification: "SSH-2.0-" + core.configuration.softwareVersion,
             hostKeys: core.configuration.hostKeys)
         configuration.rekeyLimits = core.configuration.limits.rekey
         transport = TransportMachine(configuration)
         connection = ConnectionMachine(limits: core.configuration.limits.connection)
+        closedPromise = reactor.makePromise()
+        super.init(reactor: reactor, descriptor: descriptor)
     }
 
     // MARK: - Life
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        flushTask = { [weak self] in
-            guard let self else { return }
-            self.isFlushScheduled = false
-            self.flush()
-        }
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        socketOptions = context.channel as? any SocketOptionProvider
-        source = context.channel.remoteAddress?.ipAddress ?? "unix"
-        logger[metadataKey: "source"] = "\(source)"
+    /// Begins with a connection that was accepted: its descriptor is the connection's from now on. On the reactor.
+    static func start(_ descriptor: CInt, from source: String, core: ServerCore, on reactor: Reactor) {
         core.counters.connectionsAccepted.add(1)
         if let refusal = core.refusal(of: source) {
             core.counters.connectionRefused(refusal)
-            logger.debug("connection refused", metadata: ["reason": "\(refusal)"])
-            phase = .closed
+            core.logger.debug("connection refused", metadata: ["source": "\(source)", "reason": "\(refusal)"])
             // A line before the identification, which clients show with -v (RFC 4253 §4.2); the words are sshd's.
-            let text = refusal == "max-startups" ? "Exceeded MaxStartups" : "Not allowed at this time"
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text + "\r\n")), promise: nil)
-            context.close(promise: nil)
+            var text = (refusal == "max-startups" ? "Exceeded MaxStartups" : "Not allowed at this time") + "\r\n"
+            _ = text.withUTF8 { clinux_send(descriptor, $0.baseAddress, $0.count) }
+            Glibc.close(descriptor)
             return
         }
+        ServerConnection(core: core, descriptor: descriptor, source: source, reactor: reactor).begin()
+    }
+
+    private func begin() {
         countsAsStartup = true
         core.startups.add(1)
-        closedPromise = context.eventLoop.makePromise()
         core.add(self)
-        acceptedAt = .now()
+        guard reactor.add(self) == 0 else { return close() }
         prepareOutput()
         transport.start(now: acceptedAt)
-        graceTimer = context.eventLoop.scheduleTask(in: core.configuration.limits.loginGraceTime) {
-            self.graceEnded()
-        }
+        graceTimer = reactor.scheduleTask(in: core.configuration.limits.loginGraceTime) { self.graceEnded() }
         flush()
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    /// The socket's end: at once, whatever waits.
+    func close() {
+        guard !isClosed else { return }
+        closeDescriptor()
         tearDown()
-        context.fireChannelInactive()
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        logger.debug("connection lost", metadata: ["error": "\(SystemErrorText.text(of: error))"])
-        context.close(promise: nil)
+    private func lost(_ code: CInt) {
+        logger.debug("connection lost", metadata: ["error": "\(SystemErrorText.text(errno: code))"])
+        close()
     }
 
     private func graceEnded() {
@@ -166,7 +155,6 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func tearDown() {
-        guard phase != .closed || countsAsStartup else { return }
         let wasOpen = identity != nil
         if !wasOpen { punish(wasAuthenticationTried ? .authfail : .noauth) }
         phase = .closed
@@ -177,7 +165,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         for index in endpoints.indices { dropEndpoint(at: index, connectionLost: true) }
         let rest = lingering
         if !rest.isEmpty {
-            context?.eventLoop.scheduleTask(in: core.configuration.limits.drainTime) {
+            reactor.scheduleTask(in: core.configuration.limits.drainTime) {
                 for relay in rest { relay.abandon() }
             }
         }
@@ -190,9 +178,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
             logger.info("session ended")
         }
         core.remove(self)
-        closedPromise?.succeed(())
-        context = nil
-        flushTask = {}
+        closedPromise.succeed()
     }
 
     func endStartup() {
@@ -210,9 +196,8 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         core.counters.handshakeTook(.now() - acceptedAt)
         core.counters.sessionsOpened.add(1)
         core.counters.sessionsActive.add(1)
-        guard let context else { return }
         let interval = core.configuration.limits.clientAliveInterval
-        aliveTimer = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) {
+        aliveTimer = reactor.scheduleRepeatedTask(initialDelay: interval, delay: interval) {
             _ in self.checkAlive()
         }
     }
@@ -231,8 +216,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         } else {
             guard unansweredAlives < core.configuration.limits.clientAliveCountMax else {
                 logger.info("client does not answer")
-                context?.close(promise: nil)
-                return
+                return close()
             }
             unansweredAlives += 1
             connection.sendGlobalRequest("keepalive@openssh.com", wantsReply: true)
@@ -242,16 +226,49 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
 
     // MARK: - Reading
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    override func ready(_ readiness: Readiness) {
+        if readiness.contains(.writable) { socketIsWritable() }
+        guard readiness.contains(.readable) else { return }
+        isReadable = true
+        if readiness.contains(.ended) { isEnded = true }
+        act()
+    }
+
+    /// Reads one buffer full, and comes back for more after the others had their turn.
+    override func act() {
+        guard isReadable, !isClosed else { return }
+        reactor.input.clear()
+        var code: CInt = 0
+        let count = reactor.input.writeWithUnsafeMutableBytes(minimumWritableBytes: Reactor.inputCapacity) {
+            let count = read(descriptor, $0.baseAddress, Reactor.inputCapacity)
+            if count < 0 { code = errno }
+            return max(0, count)
+        }
+        guard count > 0 else {
+            switch code {
+            case 0: return close()
+            case EAGAIN: isReadable = false
+            case EINTR: reactor.callAgain(self)
+            default: lost(code)
+            }
+            return
+        }
+        isReadable = isEnded || count == Reactor.inputCapacity
+        receive(count)
+        if isReadable { reactor.callAgain(self) }
+    }
+
+    private func receive(_ count: Int) {
+        // The peer may take its time with a DISCONNECT; what it sends meanwhile is dropped.
         guard phase != .closing, phase != .closed else { return }
-        var input = unwrapInboundIn(data)
-        core.counters.bytesReceived.add(input.readableBytes)
-        bytesReceived &+= UInt64(input.readableBytes)
-        loop.packets.rewind()
+        core.counters.bytesReceived.add(count)
+        bytesReceived &+= UInt64(count)
+        reactor.packets.rewind()
         prepareOutput()
+        reactor.callAtEnd(self)
         do throws(Disconnect) {
             let now = NIODeadline.now()
-            while let event = try transport.receive(&input, into: loop.packets, now: now) {
+            while let event = try transport.receive(&reactor.input, into: reactor.packets, now: now) {
                 try handle(event)
                 guard phase != .closing, phase != .closed else { return }
             }
@@ -260,9 +277,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        flush()
-    }
+    override func flushTurn() { flush() }
 
     private func handle(_ event: TransportMachine.Event) throws(Disconnect) {
         switch event {
@@ -292,8 +307,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
             logger.debug("keys exchanged anew")
         case .peerDisconnected(let disconnect):
             logger.debug("client disconnected", metadata: ["text": "\(disconnect.text)"])
-            context?.close(promise: nil)
-            phase = .closing
+            close()
         }
     }
 
@@ -314,30 +328,46 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     /// Says why and hangs up, leaving the client time to read it: closing a socket with unread input would reset the
     /// connection and lose the message.
     func disconnect(_ reason: Disconnect) {
-        guard phase != .closing, phase != .closed, let context else { return }
+        guard phase != .closing, phase != .closed else { return }
         prepareOutput()
         transport.sendDisconnect(reason)
         phase = .closing
-        writeOutput(evenIfFull: true)
+        writeOutput()
         // Output is closed when what is pending is written; a peer that does not read is given up below.
-        context.close(mode: .output, promise: nil)
-        context.eventLoop.scheduleTask(in: Self.lingerTime) {
-            self.context?.close(promise: nil)
-        }
+        if isWritable, !isClosed { shutdown(descriptor, Int32(SHUT_WR)) }
+        reactor.scheduleTask(in: Self.lingerTime) { self.close() }
     }
 
     // MARK: - Writing
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        isWritable = context.channel.isWritable
-        if isWritable {
-            if let buffer = inFlight {
-                inFlight = nil
-                loop.giveBack(buffer)
-            }
-            if !isFlushing { flush() }
+    private func socketIsWritable() {
+        guard !isWritable else { return }
+        isWritable = true
+        writeInFlight()
+        guard isWritable, !isClosed else { return }
+        if phase == .closing {
+            writeOutput()
+            if isWritable, !isClosed { shutdown(descriptor, Int32(SHUT_WR)) }
+        } else {
+            reactor.callAtEnd(self)
         }
-        context.fireChannelWritabilityChanged()
+    }
+
+    /// Gives the socket what it has not taken yet.
+    private func writeInFlight() {
+        while inFlight.readableBytes > 0 {
+            let taken = inFlight.withUnsafeReadableBytes { clinux_send(descriptor, $0.baseAddress, $0.count) }
+            switch taken {
+            case 0...: inFlight.moveReaderIndex(forwardBy: taken)
+            case -Int(EINTR): continue
+            case -Int(EAGAIN):
+                isWritable = false
+                return
+            default: return lost(CInt(-taken))
+            }
+        }
+        reactor.giveBack(inFlight)
+        inFlight = ByteBuffer()
     }
 
     /// Whether channel data may be sealed now.
@@ -349,19 +379,15 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     func prepareOutput() {
         guard !hasOutput else { return }
         hasOutput = true
-        var buffer = loop.takeOutput()
+        var buffer = reactor.takeOutput()
         transport.exchangeOutput(for: &buffer)
     }
     private var hasOutput = false
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
 
-    /// Flushes at the end of the loop's turn, once for all targets that have something in it.
-    func scheduleFlush() {
-        guard !isFlushScheduled, let context else { return }
-        isFlushScheduled = true
-        context.eventLoop.execute(flushTask)
-    }
+    /// Flushes at the end of the reactor's turn, once for all targets that have something in it.
+    func scheduleFlush() { reactor.callAtEnd(self) }
 
     /// Writes all that waits, as far as sockets take it.
     func flush() {
@@ -377,7 +403,7 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         }
         if transport.unsentBytes > Self.outputLimit {
             logger.info("client does not read")
-            context?.close(promise: nil)
+            close()
         }
     }
 
@@ -396,18 +422,12 @@ final class SSHConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         connection.adjustments.removeAll(keepingCapacity: true)
     }
 
-    private func writeOutput(evenIfFull: Bool = false) {
-        guard isWritable || evenIfFull, transport.unsentBytes > 0, let context else { return }
-        var buffer = ByteBuffer()
-        transport.exchangeOutput(for: &buffer)
+    private func writeOutput() {
+        guard isWritable, transport.unsentBytes > 0, !isClosed else { return }
+        transport.exchangeOutput(for: &inFlight)
         hasOutput = false
-        core.counters.bytesSent.add(buffer.readableBytes)
-        bytesSent &+= UInt64(buffer.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
-        if isWritable {
-            loop.giveBack(buffer)
-        } else {
-            inFlight = buffer
-        }
+        core.counters.bytesSent.add(inFlight.readableBytes)
+        bytesSent &+= UInt64(inFlight.readableBytes)
+        writeInFlight()
     }
 }

@@ -1,10 +1,10 @@
+import Glibc
 import Logging
 import NIOCore
-import NIOPosix
 import SSHProtocol
 
 /// Remote forwards and the other global requests (RFC 4254 §4, §7.1).
-extension SSHConnectionHandler {
+extension ServerConnection {
     func handle(_ request: GlobalRequest, wantsReply: Bool) {
         let ticket = wantsReply ? connection.newestGlobalRequest : nil
         switch request {
@@ -45,10 +45,10 @@ extension SSHConnectionHandler {
 
     private func listen(address: String, port: UInt16, ticket: Int?) {
         guard let identity, let permissions else { return }
-        let name = RemoteForward(place: .tcp(address: address, port: port), channels: []).name
+        let name = RemoteForward(place: .tcp(address: address, port: port), sockets: []).name
         if address == DialFrame.bindAddress, UInt32(port) == DialFrame.bindPort {
             guard !forwards.contains(where: { $0.place == .dial }) else { return answer(ticket, false) }
-            add(RemoteForward(place: .dial, channels: []))
+            add(RemoteForward(place: .dial, sockets: []))
             return answer(ticket, true)
         }
         if let failure = permissions.permitsListen(host: address, port: port) { return refuse(ticket, name, failure) }
@@ -57,8 +57,8 @@ extension SSHConnectionHandler {
         switch core.delegate.listener(bindAddress: address, port: port, for: identity) {
         case .failure(let failure): refuse(ticket, name, failure)
         case .success(let place):
-            listen(at: place, named: name, ticket: ticket) { bound in
-                let actual = UInt16(bound.first?.localAddress?.port ?? Int(port))
+            listen(at: place, named: name, ticket: ticket) { sockets in
+                let actual = UInt16(sockets.first?.address.port ?? Int(port))
                 var content = ByteBuffer()
                 if port == 0 { content.writeInteger(UInt32(actual)) }
                 return (.tcp(address: address, port: actual), content)
@@ -78,34 +78,35 @@ extension SSHConnectionHandler {
 
     private func listen(
         at place: ListenerPlace, named name: String, ticket: Int?,
-        describe: @escaping ([any Channel]) -> (RemoteForward.Place, ByteBuffer)
+        describe: ([ListeningSocket]) -> (RemoteForward.Place, ByteBuffer)
     ) {
-        guard let context else { return }
-        guard forwards.count + pendingForwards < core.configuration.limits.listenersPerSession else {
+        guard forwards.count < core.configuration.limits.listenersPerSession else {
             return refuse(ticket, name, OpenFailure(.resourceShortage, "too many remote forwards"))
         }
-        pendingForwards += 1
-        let eventLoop = context.eventLoop
         /// Names the forward to the sockets that accept for it, which are made before it.
-        let box = NIOLoopBoundBox<RemoteForward?>(nil, eventLoop: eventLoop)
-        let connection = NIOLoopBound(self, eventLoop: eventLoop)
-        RemoteForward.bind(place.addresses, on: eventLoop) { channel in
-            connection.value.accept(channel, for: box.value)
-        }.assumeIsolated().whenComplete { result in
-            self.pendingForwards -= 1
-            switch result {
-            case .failure(let error):
-                self.refuse(ticket, name, OpenFailure(.connectFailed, SystemErrorText.text(of: error)))
-            case .success(let channels):
-                let (place, content) = describe(channels)
-                let forward = RemoteForward(place: place, channels: channels)
-                guard self.phase == .open else { return forward.close() }
-                box.value = forward
-                self.add(forward)
-                self.answer(ticket, true, content)
-                eventLoop.scheduleTask(in: RemoteForward.acceptDelay) { forward.start() }
+        let forward = ForwardReference()
+        let sockets: [ListeningSocket]
+        do {
+            sockets = try RemoteForward.bind(place.addresses, on: reactor) { [weak self] descriptor, host, port in
+                guard let self else {
+                    Glibc.close(descriptor)
+                    return
+                }
+                self.accept(descriptor, from: host, port, for: forward.value)
             }
+        } catch {
+            return refuse(ticket, name, OpenFailure(.connectFailed, SystemErrorText.text(of: error)))
         }
+        let (place, content) = describe(sockets)
+        let added = RemoteForward(place: place, sockets: sockets)
+        forward.value = added
+        add(added)
+        answer(ticket, true, content)
+        reactor.scheduleTask(in: RemoteForward.acceptDelay) { added.start() }
+    }
+
+    private final class ForwardReference {
+        weak var value: RemoteForward?
     }
 
     private func add(_ forward: RemoteForward) {
@@ -122,30 +123,31 @@ extension SSHConnectionHandler {
     }
 
     /// A connection to a remote forward: the client is asked for a channel.
-    private func accept(_ channel: any Channel, for forward: RemoteForward?) -> EventLoopFuture<Void> {
+    private func accept(_ descriptor: CInt, from host: String, _ port: UInt16, for forward: RemoteForward?) {
         guard phase == .open, let forward, hasRoomForChannel else {
-            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+            Glibc.close(descriptor)
+            return
         }
         var content = ByteBuffer()
         let type: String
+        var isUnix = false
         switch forward.place {
-        case .tcp(let address, let port):
+        case .tcp(let address, let bound):
             type = "forwarded-tcpip"
             content.writeSSHString(address)
+            content.writeInteger(UInt32(bound))
+            content.writeSSHString(host)
             content.writeInteger(UInt32(port))
-            content.writeSSHString(channel.remoteAddress?.ipAddress ?? "")
-            content.writeInteger(UInt32(channel.remoteAddress?.port ?? 0))
-            try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
         case .streamLocal(let path):
             type = "forwarded-streamlocal@openssh.com"
+            isUnix = true
             content.writeSSHString(path)
             content.writeSSHString("")
-        case .dial: return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        case .dial:
+            Glibc.close(descriptor)
+            return
         }
-        let relay = Relay(connection: self, id: nil)
-        return channel.eventLoop.makeCompletedFuture {
-            try Relay.attach(relay, to: channel)
-            openChannel(type, content, for: relay)
-        }
+        guard case .success(let relay) = Relay.attach(descriptor, isUnix: isUnix, to: self, id: nil) else { return }
+        openChannel(type, content, for: relay)
     }
 }

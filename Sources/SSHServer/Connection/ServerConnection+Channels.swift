@@ -1,10 +1,11 @@
 import CLinux
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
 import SSHProtocol
 
-extension SSHConnectionHandler {
+extension ServerConnection {
     /// Acts on a message of the connection protocol.
     func handle(_ effect: ConnectionEffect, _ payload: ByteBuffer) throws(Disconnect) {
         switch effect {
@@ -77,19 +78,23 @@ extension SSHConnectionHandler {
 
     /// Seals as much of `buffer` as the channel's window and the client's socket have room for.
     func sendData(_ buffer: inout ByteBuffer, on id: ChannelID, code: UInt32? = nil) {
-        guard buffer.readableBytes > 0 else { return }
+        let count = buffer.withUnsafeReadableBytes { send($0, on: id, code: code) }
+        buffer.moveReaderIndex(forwardBy: count)
+    }
+
+    /// The same for bytes anywhere; how many were sealed.
+    func send(_ bytes: UnsafeRawBufferPointer, on id: ChannelID, code: UInt32? = nil) -> Int {
+        guard !bytes.isEmpty else { return 0 }
         // What the channel was told before, its confirmation first of all, goes ahead of its data.
         drainOutbox()
         prepareOutput()
-        while buffer.readableBytes > 0, hasOutputRoom,
-            let grant = connection.grant(id, wanted: buffer.readableBytes)
-        {
-            buffer.withUnsafeReadableBytes { bytes in
-                transport.sendData(
-                    to: grant.recipient, code: code, UnsafeRawBufferPointer(rebasing: bytes[..<grant.count]))
-            }
-            buffer.moveReaderIndex(forwardBy: grant.count)
+        var sealed = 0
+        while sealed < bytes.count, hasOutputRoom, let grant = connection.grant(id, wanted: bytes.count - sealed) {
+            transport.sendData(
+                to: grant.recipient, code: code, UnsafeRawBufferPointer(rebasing: bytes[sealed..<(sealed + grant.count)]))
+            sealed += grant.count
         }
+        return sealed
     }
 
     /// The peer's window on a channel has opened, or the client's socket has room.
@@ -136,10 +141,7 @@ extension SSHConnectionHandler {
     private func measureRoundTrip(now: NIODeadline) {
         guard now - roundTripMeasuredAt > .seconds(1) else { return }
         roundTripMeasuredAt = now
-        socketOptions?.unsafeGetSocketOption(level: .tcp, name: .tcp_info).assumeIsolated().whenSuccess {
-            (info: clinux_tcp_info) in
-            self.roundTrip = .microseconds(Int64(info.min_rtt))
-        }
+        roundTrip = .microseconds(Int64(clinux_round_trip(descriptor)))
     }
 
     /// More or fewer bytes of the peer wait for targets. Above the session's bound those that wait for a closed channel's
@@ -252,8 +254,8 @@ extension SSHConnectionHandler {
         _ request: ChannelOpenRequest, channel: ChannelID? = nil, began: @escaping (Dialer) -> Void,
         completion: @escaping (Result<Relay, OpenFailure>) -> Void
     ) {
-        guard let context, let identity, let permissions else { return }
-        let eventLoop = context.eventLoop
+        guard let identity, let permissions, !isClosed else { return }
+        let eventLoop = reactor
         let destination: EventLoopFuture<Destination>
         let name: String
         switch request {
@@ -279,12 +281,12 @@ extension SSHConnectionHandler {
                 let isProhibited = failure.reason == .administrativelyProhibited
                 self.refuse(name, failure, counted: isProhibited ? "prohibited" : "connect-failed", completion)
             case .success(.service(let serve)):
-                self.connectPair(serve, on: eventLoop, completion)
+                self.connectPair(serve, completion)
             case .success(.addresses(let addresses)):
                 guard self.phase == .open else { return }
                 Dialer.dial(
-                    addresses, timeout: self.core.configuration.limits.connectTimeout, on: eventLoop,
-                    makeRelay: { Relay(connection: self, id: channel) }, began: began,
+                    addresses, timeout: self.core.configuration.limits.connectTimeout, for: self, channel: channel,
+                    began: began,
                     completion: { result in
                         if case .failure(let failure) = result {
                             return self.refuse(name, failure, counted: "connect-failed", completion)
@@ -305,44 +307,38 @@ extension SSHConnectionHandler {
         completion(.failure(failure))
     }
 
-    /// Joins a channel to a service of this process by a pair of sockets.
+    /// Joins a channel to a service of this process by a pair of sockets, whose other end is on a loop of NIO's.
     private func connectPair(
-        _ serve: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>, on eventLoop: any EventLoop,
+        _ serve: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
         _ completion: @escaping (Result<Relay, OpenFailure>) -> Void
     ) {
         guard let (ours, theirs) = SocketPair.make() else {
             return completion(.failure(OpenFailure(.resourceShortage, "no more files can be opened")))
         }
-        let relay = Relay(connection: self, id: nil)
-        let bound = NIOLoopBound(relay, eventLoop: eventLoop)
-        let served = ClientBootstrap(group: eventLoop)
+        ClientBootstrap(group: core.group)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .withConnectedSocket(theirs)
             .flatMap { channel in
                 serve(channel).flatMapError { error in
                     channel.close(promise: nil)
-                    return eventLoop.makeFailedFuture(error)
+                    return channel.eventLoop.makeFailedFuture(error)
                 }
             }
-        let joined = ClientBootstrap(group: eventLoop)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try Relay.attach(bound.value, to: channel) }
+            .hop(to: reactor).assumeIsolated().whenComplete { result in
+                switch result {
+                case .success:
+                    completion(Relay.attach(ours, isUnix: true, to: self, id: nil))
+                case .failure(let error):
+                    Glibc.close(ours)
+                    completion(.failure(OpenFailure(.connectFailed, "\(error)")))
+                }
             }
-            .withConnectedSocket(ours)
-        joined.and(served).assumeIsolated().whenComplete { result in
-            switch result {
-            case .success: completion(.success(relay))
-            case .failure(let error):
-                relay.part(reset: false)
-                completion(.failure(OpenFailure(.connectFailed, "\(error)")))
-            }
-        }
     }
 
     // MARK: - Requests on a channel
 
     private func handle(_ request: ChannelRequest, on id: ChannelID, wantsReply: Bool) {
-        guard case .command(let command) = endpoint(id), let identity, let context else {
+        guard case .command(let command) = endpoint(id), let identity else {
             // PuTTY asks on forwarding channels, too, and counts on an answer.
             if wantsReply { connection.answerChannelRequest(id, succeeded: false) }
             return
@@ -355,12 +351,12 @@ extension SSHConnectionHandler {
             guard !command.isStarted else { return answer(false) }
             answer(true)
             // A forced command replaces what the client asks for (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
-            command.start(permissions?.forcedCommand ?? line, for: identity, on: context.eventLoop)
+            command.start(permissions?.forcedCommand ?? line, for: identity, on: reactor)
         case .shell:
             guard !command.isStarted else { return answer(false) }
             answer(true)
             if let forced = permissions?.forcedCommand {
-                command.start(forced, for: identity, on: context.eventLoop)
+                command.start(forced, for: identity, on: reactor)
             } else {
                 command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
             }
@@ -369,7 +365,7 @@ extension SSHConnectionHandler {
             guard !command.isStarted else { return answer(false) }
             answer(true)
             if let forced = permissions?.forcedCommand {
-                command.start(forced, for: identity, on: context.eventLoop)
+                command.start(forced, for: identity, on: reactor)
             } else {
                 command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
             }

@@ -2,13 +2,10 @@ import NIOCore
 import SSHProtocol
 
 /// What other threads may ask of a connection.
-extension SSHConnectionHandler {
-    private var eventLoop: (any EventLoop)? { context?.eventLoop }
-
+extension ServerConnection {
     /// What the session is doing; `nil` when nobody is logged in.
     func snapshot() async -> SessionSnapshot? {
-        guard let promise = closedPromise else { return nil }
-        return try? await promise.futureResult.eventLoop.submit { [self] in
+        try? await reactor.submit { [self] in
             guard let identity else { return nil }
             return SessionSnapshot(
                 identity: identity, channels: connection.channelCount, listeners: forwards.map(\.name),
@@ -19,7 +16,7 @@ extension SSHConnectionHandler {
 
     /// Tells the client that the server goes (RFC 4253 §11.1).
     func shutDown() {
-        closedPromise?.futureResult.eventLoop.execute { [self] in
+        reactor.execute { [self] in
             flush()
             isPunished = true
             disconnect(Disconnect(.byApplication, "the traffic manager is shutting down"))
@@ -28,6 +25,6 @@ extension SSHConnectionHandler {
 
     /// Returns when the connection is closed.
     func closed() async {
-        try? await closedPromise?.futureResult.get()
+        try? await closedPromise.futureResult.get()
     }
 }

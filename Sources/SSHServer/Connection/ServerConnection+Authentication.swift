@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 import SSHProtocol
 
-extension SSHConnectionHandler {
+extension ServerConnection {
     func authenticate(_ payload: ByteBuffer) throws(Disconnect) {
         guard var machine = authentication.take() else { throw .violation("message before its time") }
         let keys = core.configuration.authorizedKeys.current
@@ -53,11 +53,11 @@ extension SSHConnectionHandler {
                 "kex": "\(transport.keyExchangeName)",
             ])
         announceHostKeys()
-        if let expires = permissions.expires, let context {
+        if let expires = permissions.expires {
             // What the key permits ends when the key does, also for a tunnel that is up. The second it names belongs to
             // it still, as for a login.
             let remaining = max(0, min(expires - now, Int64(Int32.max))) + 1
-            expiryTimer = context.eventLoop.scheduleTask(in: .seconds(remaining)) {
+            expiryTimer = reactor.scheduleTask(in: .seconds(remaining)) {
                 self.disconnect(Disconnect(.byApplication, "the key has expired"))
             }
         }

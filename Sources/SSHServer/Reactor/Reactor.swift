@@ -1,0 +1,250 @@
+import CLinux
+import Dispatch
+import Glibc
+import NIOConcurrencyHelpers
+import NIOCore
+import SSHProtocol
+
+/// The event loop of the server's connections: one thread, its sockets, and the memory that they share.
+///
+/// NIO's event loop in all that has no sockets — futures, timers, tasks of other threads — and less than it in what has:
+/// a socket is registered once, edge-triggered, and is read and written by its owner directly. What a turn makes to be
+/// written is written once, at its end.
+///
+/// A turn goes: wait; tell the sources what has become ready; run timers and tasks; flush what the turn has touched.
+final class Reactor: EventLoop, @unchecked Sendable {
+    /// For connections of the cluster side: one for each processor, for as long as the process lives.
+    static let all: [Reactor] = (0..<max(1, System.coreCount)).map { Reactor(number: $0) }
+
+    private let reactor: CInt
+    private let wakeup: CInt
+    private var thread = pthread_t()
+
+    /// By descriptor. A number that comes back in the same turn is told apart by its generation.
+    private var sources: ContiguousArray<ReactorSource?> = []
+    private var generations: ContiguousArray<UInt32> = []
+    /// Those that have more to do than one turn allowed, or that wait for the turn's end.
+    private var again: ContiguousArray<ReactorSource> = []
+    private var againBefore: ContiguousArray<ReactorSource> = []
+    private var touched: ContiguousArray<ReactorSource> = []
+
+    private var timers = TimerQueue()
+    private var tasks = CircularBuffer<() -> Void>()
+    private let inbox = NIOLockedValueBox<[@Sendable () -> Void]>([])
+    private var readiness = ContiguousArray(repeating: clinux_readiness(), count: Int(CLINUX_REACTOR_EVENTS))
+
+    // MARK: Memory
+
+    let packets = PacketBuffers()
+    /// What clients' sockets are read into: more than this would not fit into the processor's cache, beside what comes of
+    /// it.
+    var input = ByteBufferAllocator().buffer(capacity: inputCapacity)
+    static let inputCapacity = 256 << 10
+    /// What targets' sockets are read into.
+    let targetInput = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 16)
+    /// What sealed bytes are written from. A buffer that the socket has taken whole is used again.
+    private var outputs: ContiguousArray<ByteBuffer> = []
+    private static let keptOutputs = 8
+
+    private init(number: Int) {
+        reactor = clinux_reactor_create()
+        wakeup = clinux_eventfd()
+        precondition(reactor >= 0 && wakeup >= 0, "a process without a descriptor for its event loop cannot go on")
+        let argument = Unmanaged.passRetained(self).toOpaque()
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                clinux_name_thread("ssh")
+                Unmanaged<Reactor>.fromOpaque(argument).takeRetainedValue().run()
+            }, argument)
+        precondition(code == 0, "a process without a thread for its event loop cannot go on")
+    }
+
+    // MARK: Turns
+
+    private func run() -> Never {
+        _ = clinux_reactor_add(reactor, wakeup, UInt64.max)
+        while true {
+            wait(timeout: timeout())
+            for source in swapAgain() { source.act() }
+            againBefore.removeAll(keepingCapacity: true)
+            runTimers()
+            runTasks()
+            flush()
+        }
+    }
+
+    private func timeout() -> CInt {
+        if !again.isEmpty || !tasks.isEmpty { return 0 }
+        guard let deadline = timers.next else { return -1 }
+        let now = NIODeadline.now()
+        guard deadline > now else { return 0 }
+        return CInt(clamping: (deadline - now).nanoseconds / 1_000_000 + 1)
+    }
+
+    private func wait(timeout: CInt) {
+        let count = readiness.withUnsafeMutableBufferPointer {
+            clinux_reactor_wait(reactor, $0.baseAddress, timeout)
+        }
+        guard count > 0 else { return }
+        for index in 0..<Int(count) {
+            let event = readiness[index]
+            guard event.data != .max else {
+                takeInbox()
+                continue
+            }
+            let descriptor = Int(event.data & 0xffff_ffff)
+            guard let source = sources[descriptor], generations[descriptor] == UInt32(event.data >> 32) else { continue }
+            source.ready(Readiness(rawValue: event.is))
+        }
+    }
+
+    private func swapAgain() -> ContiguousArray<ReactorSource> {
+        swap(&again, &againBefore)
+        return againBefore
+    }
+
+    private func takeInbox() {
+        var count: UInt64 = 0
+        _ = read(wakeup, &count, MemoryLayout.size(ofValue: count))
+        let new = inbox.withLockedValue { tasks in
+            defer { tasks = [] }
+            return tasks
+        }
+        for task in new { tasks.append(task) }
+    }
+
+    private func runTimers() {
+        guard timers.next != nil else { return }
+        let now = NIODeadline.now()
+        while let action = timers.popDue(now: now) { action() }
+    }
+
+    /// As many as there are now: what they add has its turn later, sockets between.
+    private func runTasks() {
+        var count = tasks.count
+        while count > 0, let task = tasks.popFirst() {
+            count -= 1
+            task()
+        }
+    }
+
+    private func flush() {
+        // What is written may touch others.
+        var index = 0
+        while index < touched.count {
+            let source = touched[index]
+            source.isTouched = false
+            source.flushTurn()
+            index += 1
+        }
+        touched.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Sources, on the thread
+
+    /// Begins to watch a source's descriptor. Returns an errno.
+    func add(_ source: ReactorSource) -> CInt {
+        let index = Int(source.descriptor)
+        while sources.count <= index {
+            sources.append(nil)
+            generations.append(0)
+        }
+        let data = UInt64(generations[index]) << 32 | UInt64(index)
+        let code = clinux_reactor_add(reactor, source.descriptor, data)
+        guard code == 0 else { return -code }
+        sources[index] = source
+        return 0
+    }
+
+    /// The descriptor of one source, which is watched, becomes another's.
+    func replace(_ source: ReactorSource, with next: ReactorSource) {
+        sources[Int(source.descriptor)] = next
+    }
+
+    /// The descriptor is about to be closed.
+    func remove(_ source: ReactorSource) {
+        let index = Int(source.descriptor)
+        guard index < sources.count, sources[index] === source else { return }
+        sources[index] = nil
+        generations[index] &+= 1
+    }
+
+    /// `act()` is called in the next turn.
+    func callAgain(_ source: ReactorSource) { again.append(source) }
+
+    /// `flushTurn()` is called at the end of this turn.
+    func callAtEnd(_ source: ReactorSource) {
+        guard !source.isTouched else { return }
+        source.isTouched = true
+        touched.append(source)
+    }
+
+    // MARK: Memory, on the thread
+
+    /// An empty buffer.
+    func takeOutput() -> ByteBuffer {
+        guard var buffer = outputs.popLast() else { return ByteBuffer() }
+        buffer.clear()
+        return buffer
+    }
+
+    /// Gives a buffer back whose bytes are written.
+    ///
+    /// It is cleared when it is taken: only then is it certain that nobody else holds it, without which clearing
+    /// allocates.
+    func giveBack(_ buffer: ByteBuffer) {
+        guard outputs.count < Self.keptOutputs else { return }
+        outputs.append(buffer)
+    }
+
+    // MARK: EventLoop
+
+    var inEventLoop: Bool { pthread_equal(pthread_self(), thread) != 0 }
+
+    func execute(_ task: @escaping @Sendable () -> Void) {
+        if inEventLoop { return tasks.append(task) }
+        let isFirst = inbox.withLockedValue { tasks in
+            tasks.append(task)
+            return tasks.count == 1
+        }
+        guard isFirst else { return }
+        var one: UInt64 = 1
+        _ = write(wakeup, &one, MemoryLayout.size(ofValue: one))
+    }
+
+    func submit<T>(_ task: @escaping @Sendable () throws -> T) -> EventLoopFuture<T> {
+        let promise = makePromise(of: T.self)
+        execute { promise.assumeIsolated().completeWith(Result(catching: task)) }
+        return promise.futureResult
+    }
+
+    @discardableResult
+    func scheduleTask<T>(deadline: NIODeadline, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
+        let promise = makePromise(of: T.self)
+        let timer = TimerQueue.Timer(deadline: deadline) {
+            promise.assumeIsolated().completeWith(Result(catching: task))
+        }
+        onThread { self.timers.add(timer) }
+        return Scheduled(promise: promise) { self.onThread { self.timers.cancel(timer) } }
+    }
+
+    @discardableResult
+    func scheduleTask<T>(in delay: TimeAmount, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
+        scheduleTask(deadline: .now() + delay, task)
+    }
+
+    private func onThread(_ task: @escaping @Sendable () -> Void) {
+        if inEventLoop { task() } else { execute(task) }
+    }
+
+    func next() -> any EventLoop { self }
+
+    func makeIterator() -> EventLoopIterator { EventLoopIterator([self]) }
+
+    /// It serves the whole process, to its end.
+    func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
+        queue.async { callback(EventLoopError.unsupportedOperation) }
+    }
+}
