@@ -4,11 +4,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 int clinux_reactor_create(void) {
@@ -21,9 +23,22 @@ int clinux_reactor_add(int reactor, int descriptor, unsigned long long data) {
     return epoll_ctl(reactor, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
-int clinux_reactor_wait(int reactor, struct clinux_readiness *readiness, int timeout) {
+/* Linux before 5.11 waits in milliseconds, here rounded up. */
+static int wait_for(int reactor, struct epoll_event *events, long long timeout) {
+    static int is_coarse;
+    if (timeout > 0 && !__atomic_load_n(&is_coarse, __ATOMIC_RELAXED)) {
+        struct timespec time = {.tv_sec = timeout / 1000000000, .tv_nsec = timeout % 1000000000};
+        int count = epoll_pwait2(reactor, events, CLINUX_REACTOR_EVENTS, &time, NULL);
+        if (count >= 0 || errno != ENOSYS) return count;
+        __atomic_store_n(&is_coarse, 1, __ATOMIC_RELAXED);
+    }
+    long long milliseconds = timeout < 0 ? -1 : (timeout + 999999) / 1000000;
+    return epoll_wait(reactor, events, CLINUX_REACTOR_EVENTS, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
+}
+
+int clinux_reactor_wait(int reactor, struct clinux_readiness *readiness, long long timeout) {
     struct epoll_event events[CLINUX_REACTOR_EVENTS];
-    int count = epoll_wait(reactor, events, CLINUX_REACTOR_EVENTS, timeout);
+    int count = wait_for(reactor, events, timeout);
     if (count < 0) return -errno;
     for (int index = 0; index < count; index++) {
         unsigned int is = events[index].events;
@@ -82,6 +97,8 @@ int clinux_own_address(int descriptor, struct clinux_address *own) {
 static int set(int descriptor, int level, int option, int value) {
     return setsockopt(descriptor, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
+
+int clinux_set_low_water(int descriptor, int bytes) { return set(descriptor, SOL_SOCKET, SO_RCVLOWAT, bytes); }
 
 int clinux_set_no_delay(int descriptor) { return set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1); }
 

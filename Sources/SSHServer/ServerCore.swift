@@ -19,7 +19,10 @@ final class ServerCore: Sendable {
     private let handlers = NIOLockedValueBox<[ObjectIdentifier: ServerConnection]>([:])
     private let isShuttingDown = Atomic<Bool>(false)
 
-    init(configuration: SSHServerConfiguration, delegate: any SSHServerDelegate, group: any EventLoopGroup, logger: Logger) {
+    init(
+        configuration: SSHServerConfiguration, delegate: any SSHServerDelegate, group: any EventLoopGroup,
+        logger: Logger
+    ) {
         self.configuration = configuration
         self.delegate = delegate
         self.group = group

@@ -73,8 +73,11 @@ int clinux_reactor_create(void);
 /* Edge-triggered, for everything; until the descriptor is closed. */
 int clinux_reactor_add(int reactor, int descriptor, unsigned long long data);
 
-/* Up to CLINUX_REACTOR_EVENTS; `timeout` in milliseconds, -1 is for ever. */
-int clinux_reactor_wait(int reactor, struct clinux_readiness *readiness, int timeout);
+/* Up to CLINUX_REACTOR_EVENTS; `timeout` in nanoseconds, -1 is for ever. */
+int clinux_reactor_wait(int reactor, struct clinux_readiness *readiness, long long timeout);
+
+/* SO_RCVLOWAT. */
+int clinux_set_low_water(int descriptor, int bytes);
 
 /* All of these do not block. */
 

@@ -180,6 +180,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
         let skipped = min(taken, buffer.readableBytes)
         taken -= skipped
         buffer.moveReaderIndex(forwardBy: skipped)
+        if backlog.capacity == 0 { backlog = reactor.takeOutput() }
         backlog.writeBuffer(&buffer)
     }
 
@@ -244,7 +245,13 @@ final class Relay: ReactorSource, @unchecked Sendable {
             let taken = backlog.withUnsafeReadableBytes { write($0) }
             guard taken >= 0 else { break }
             backlog.moveReaderIndex(forwardBy: taken)
-            if backlog.readableBytes == 0 { backlog = ByteBuffer() } else { backlog.discardReadBytes() }
+            if backlog.readableBytes == 0 {
+                reactor.giveBack(backlog)
+                backlog = ByteBuffer()
+            } else if backlog.readerIndex > backlog.readableBytes {
+                // Not oftener, or bytes would be moved more than sent.
+                backlog.discardReadBytes()
+            }
             didDeliver(taken)
         }
         account()

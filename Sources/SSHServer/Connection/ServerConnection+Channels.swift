@@ -91,7 +91,8 @@ extension ServerConnection {
         var sealed = 0
         while sealed < bytes.count, hasOutputRoom, let grant = connection.grant(id, wanted: bytes.count - sealed) {
             transport.sendData(
-                to: grant.recipient, code: code, UnsafeRawBufferPointer(rebasing: bytes[sealed..<(sealed + grant.count)]))
+                to: grant.recipient, code: code,
+                UnsafeRawBufferPointer(rebasing: bytes[sealed..<(sealed + grant.count)]))
             sealed += grant.count
         }
         return sealed

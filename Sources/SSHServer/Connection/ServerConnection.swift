@@ -39,16 +39,17 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     let source: String
     var acceptedAt = NIODeadline.now()
 
-    var transport: TransportMachine
+    // One thread uses these, by way of one call at a time: there is nothing for the runtime to check at each access.
+    @exclusivity(unchecked) var transport: TransportMachine
     var authentication: ServerAuthenticationMachine?
-    var connection: ConnectionMachine
+    @exclusivity(unchecked) var connection: ConnectionMachine
     var identity: SessionIdentity?
     var permissions: KeyPermissions?
 
     /// By channel number.
-    var endpoints: ContiguousArray<Endpoint> = []
+    @exclusivity(unchecked) var endpoints: ContiguousArray<Endpoint> = []
     /// Relays whose targets were given something in this turn.
-    var touched: ContiguousArray<Relay> = []
+    @exclusivity(unchecked) var touched: ContiguousArray<Relay> = []
     /// Relays and commands whose data waits for the client's socket or for the end of a key exchange, first come first
     /// served.
     var blocked = CircularBuffer<ChannelID>()
@@ -68,11 +69,12 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
 
     /// There may be more to read than was read.
     private var isReadable = false
+    private(set) var moderation = ReadModeration()
     /// The client has ended: it is read to its end.
     private var isEnded = false
     var isWritable = true
     /// What the socket has not taken.
-    private var inFlight = ByteBuffer()
+    @exclusivity(unchecked) private var inFlight = ByteBuffer()
     private(set) var isFlushing = false
     private var graceTimer: Scheduled<Void>?
     private var aliveTimer: RepeatedTask?
@@ -132,6 +134,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     func close() {
         guard !isClosed else { return }
         closeDescriptor()
+        reactor.setModerated(self, false)
         tearDown()
     }
 
@@ -244,6 +247,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
             if count < 0 { code = errno }
             return max(0, count)
         }
+        moderate(count)
         guard count > 0 else {
             switch code {
             case 0: return close()
@@ -256,6 +260,18 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         isReadable = isEnded || count == Reactor.inputCapacity
         receive(count)
         if isReadable { reactor.callAgain(self) }
+    }
+
+    /// The time has come to read what is there.
+    func readModerated() {
+        isReadable = true
+        act()
+    }
+
+    private func moderate(_ count: Int) {
+        guard let change = moderation.didRead(count, now: .now()) else { return }
+        _ = clinux_set_low_water(descriptor, change == .begin ? CInt(ReadModeration.lowWater) : 1)
+        reactor.setModerated(self, change == .begin)
     }
 
     private func receive(_ count: Int) {

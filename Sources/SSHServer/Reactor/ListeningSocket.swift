@@ -18,7 +18,9 @@ final class ListeningSocket: ReactorSource, @unchecked Sendable {
     /// Throws an `IOError`. Accepts nothing before `start`.
     ///
     /// - Parameter allowsBoth: whether `::` takes connections of IPv4, too.
-    init(_ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept) throws {
+    init(_ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept)
+        throws
+    {
         let descriptor = clinux_stream_socket(address.protocol.rawValue)
         guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "socket") }
         let code = address.withSockAddr { clinux_listen(descriptor, $0, UInt32($1), allowsBoth ? 0 : 1, backlog) }

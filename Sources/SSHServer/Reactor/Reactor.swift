@@ -21,12 +21,14 @@ final class Reactor: EventLoop, @unchecked Sendable {
     private var thread = pthread_t()
 
     /// By descriptor. A number that comes back in the same turn is told apart by its generation.
-    private var sources: ContiguousArray<ReactorSource?> = []
+    @exclusivity(unchecked) private var sources: ContiguousArray<ReactorSource?> = []
     private var generations: ContiguousArray<UInt32> = []
     /// Those that have more to do than one turn allowed, or that wait for the turn's end.
-    private var again: ContiguousArray<ReactorSource> = []
+    @exclusivity(unchecked) private var again: ContiguousArray<ReactorSource> = []
     private var againBefore: ContiguousArray<ReactorSource> = []
-    private var touched: ContiguousArray<ReactorSource> = []
+    @exclusivity(unchecked) private var touched: ContiguousArray<ReactorSource> = []
+
+    private var moderated: ContiguousArray<ServerConnection> = []
 
     private var timers = TimerQueue()
     private var tasks = CircularBuffer<() -> Void>()
@@ -38,13 +40,15 @@ final class Reactor: EventLoop, @unchecked Sendable {
     let packets = PacketBuffers()
     /// What clients' sockets are read into: more than this would not fit into the processor's cache, beside what comes of
     /// it.
-    var input = ByteBufferAllocator().buffer(capacity: inputCapacity)
+    @exclusivity(unchecked) var input = ByteBufferAllocator().buffer(capacity: inputCapacity)
     static let inputCapacity = 256 << 10
     /// What targets' sockets are read into.
     let targetInput = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 16)
     /// What sealed bytes are written from. A buffer that the socket has taken whole is used again.
     private var outputs: ContiguousArray<ByteBuffer> = []
     private static let keptOutputs = 8
+    /// One that grew beyond this, for a target that did not read, is not kept.
+    private static let keptCapacity = 1 << 20
 
     private init(number: Int) {
         reactor = clinux_reactor_create()
@@ -67,6 +71,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
         _ = clinux_reactor_add(reactor, wakeup, UInt64.max)
         while true {
             wait(timeout: timeout())
+            readModerated()
             for source in swapAgain() { source.act() }
             againBefore.removeAll(keepingCapacity: true)
             runTimers()
@@ -75,15 +80,16 @@ final class Reactor: EventLoop, @unchecked Sendable {
         }
     }
 
-    private func timeout() -> CInt {
+    /// In nanoseconds; -1 is for ever.
+    private func timeout() -> Int64 {
         if !again.isEmpty || !tasks.isEmpty { return 0 }
-        guard let deadline = timers.next else { return -1 }
-        let now = NIODeadline.now()
-        guard deadline > now else { return 0 }
-        return CInt(clamping: (deadline - now).nanoseconds / 1_000_000 + 1)
+        var deadline = timers.next ?? .distantFuture
+        for connection in moderated { deadline = min(deadline, connection.moderation.deadline) }
+        guard deadline < .distantFuture else { return -1 }
+        return max(0, (deadline - .now()).nanoseconds)
     }
 
-    private func wait(timeout: CInt) {
+    private func wait(timeout: Int64) {
         let count = readiness.withUnsafeMutableBufferPointer {
             clinux_reactor_wait(reactor, $0.baseAddress, timeout)
         }
@@ -95,9 +101,18 @@ final class Reactor: EventLoop, @unchecked Sendable {
                 continue
             }
             let descriptor = Int(event.data & 0xffff_ffff)
-            guard let source = sources[descriptor], generations[descriptor] == UInt32(event.data >> 32) else { continue }
+            guard let source = sources[descriptor], generations[descriptor] == UInt32(event.data >> 32) else {
+                continue
+            }
             source.ready(Readiness(rawValue: event.is))
         }
+    }
+
+    private func readModerated() {
+        guard !moderated.isEmpty else { return }
+        let now = NIODeadline.now()
+        // Reading may end the moderation.
+        for connection in moderated where connection.moderation.deadline <= now { connection.readModerated() }
     }
 
     private func swapAgain() -> ContiguousArray<ReactorSource> {
@@ -181,6 +196,11 @@ final class Reactor: EventLoop, @unchecked Sendable {
         touched.append(source)
     }
 
+    /// The connection is read also when its deadline comes, or is not any more.
+    func setModerated(_ connection: ServerConnection, _ isModerated: Bool) {
+        if isModerated { moderated.append(connection) } else { moderated.removeAll { $0 === connection } }
+    }
+
     // MARK: Memory, on the thread
 
     /// An empty buffer.
@@ -195,7 +215,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     /// It is cleared when it is taken: only then is it certain that nobody else holds it, without which clearing
     /// allocates.
     func giveBack(_ buffer: ByteBuffer) {
-        guard outputs.count < Self.keptOutputs else { return }
+        guard outputs.count < Self.keptOutputs, buffer.capacity <= Self.keptCapacity else { return }
         outputs.append(buffer)
     }
 
