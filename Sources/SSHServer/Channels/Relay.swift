@@ -45,10 +45,6 @@ final class Relay: ReactorSource, @unchecked Sendable {
     // Target to peer.
     /// What was read and the client's socket has no room for, after all. The target is not read meanwhile.
     private var parked = ByteBuffer()
-    /// There may be more to read than was read.
-    private var isReadable = false
-    /// The target has ended, or is broken: it is read to its end.
-    private var isEnding = false
     private var isQueued = false
     private var targetEnded = false
     private var targetVanished = false
@@ -93,9 +89,12 @@ final class Relay: ReactorSource, @unchecked Sendable {
             settle()
             connection?.scheduleFlush()
         }
-        guard readiness.contains(.readable) else { return }
-        isReadable = true
         if readiness.contains(.ended) { isEnding = true }
+        if readiness.contains(.readable) { readable() }
+    }
+
+    override func readable() {
+        isReadable = true
         read()
     }
 
@@ -320,6 +319,8 @@ final class Relay: ReactorSource, @unchecked Sendable {
         }
         let memory = UnsafeMutableRawBufferPointer(rebasing: reactor.targetInput.prefix(room))
         let count = Glibc.read(descriptor, memory.baseAddress, memory.count)
+        let code = errno
+        didRead(max(0, count))
         if count > 0 {
             isReadable = isEnding || count == memory.count
             let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
@@ -332,9 +333,9 @@ final class Relay: ReactorSource, @unchecked Sendable {
             if isReadable { queue() }
         } else if count == 0 {
             end()
-        } else if errno == EAGAIN {
+        } else if code == EAGAIN {
             isReadable = false
-        } else if errno == EINTR {
+        } else if code == EINTR {
             queue()
         } else {
             targetVanished = true

@@ -67,11 +67,8 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     var roundTripMeasuredAt = NIODeadline.uptimeNanoseconds(0)
     var provedHostKeys: Set<[UInt8]> = []
 
-    /// There may be more to read than was read.
-    private var isReadable = false
-    private(set) var moderation = ReadModeration()
-    /// The client has ended: it is read to its end.
-    private var isEnded = false
+    /// A turn reads once: what was read is in memory that the next read takes again.
+    private var hasRead = false
     var isWritable = true
     /// What the socket has not taken.
     @exclusivity(unchecked) private var inFlight = ByteBuffer()
@@ -134,7 +131,6 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     func close() {
         guard !isClosed else { return }
         closeDescriptor()
-        reactor.setModerated(self, false)
         tearDown()
     }
 
@@ -231,15 +227,19 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
 
     override func ready(_ readiness: Readiness) {
         if readiness.contains(.writable) { socketIsWritable() }
-        guard readiness.contains(.readable) else { return }
+        if readiness.contains(.ended) { isEnding = true }
+        if readiness.contains(.readable) { readable() }
+    }
+
+    override func readable() {
         isReadable = true
-        if readiness.contains(.ended) { isEnded = true }
         act()
     }
 
     /// Reads one buffer full, and comes back for more after the others had their turn.
     override func act() {
         guard isReadable, !isClosed else { return }
+        guard !hasRead else { return reactor.callAgain(self) }
         reactor.input.clear()
         var code: CInt = 0
         let count = reactor.input.writeWithUnsafeMutableBytes(minimumWritableBytes: Reactor.inputCapacity) {
@@ -247,7 +247,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
             if count < 0 { code = errno }
             return max(0, count)
         }
-        moderate(count)
+        didRead(count)
         guard count > 0 else {
             switch code {
             case 0: return close()
@@ -257,31 +257,20 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
             }
             return
         }
-        isReadable = isEnded || count == Reactor.inputCapacity
+        isReadable = isEnding || count == Reactor.inputCapacity
+        hasRead = true
         receive(count)
         if isReadable { reactor.callAgain(self) }
     }
 
-    /// The time has come to read what is there.
-    func readModerated() {
-        isReadable = true
-        act()
-    }
-
-    private func moderate(_ count: Int) {
-        guard let change = moderation.didRead(count, now: .now()) else { return }
-        _ = clinux_set_low_water(descriptor, change == .begin ? CInt(ReadModeration.lowWater) : 1)
-        reactor.setModerated(self, change == .begin)
-    }
-
     private func receive(_ count: Int) {
         // The peer may take its time with a DISCONNECT; what it sends meanwhile is dropped.
+        reactor.callAtEnd(self)
         guard phase != .closing, phase != .closed else { return }
         core.counters.bytesReceived.add(count)
         bytesReceived &+= UInt64(count)
         reactor.packets.rewind()
         prepareOutput()
-        reactor.callAtEnd(self)
         do throws(Disconnect) {
             let now = NIODeadline.now()
             while let event = try transport.receive(&reactor.input, into: reactor.packets, now: now) {
@@ -293,7 +282,10 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         }
     }
 
-    override func flushTurn() { flush() }
+    override func flushTurn() {
+        hasRead = false
+        flush()
+    }
 
     private func handle(_ event: TransportMachine.Event) throws(Disconnect) {
         switch event {

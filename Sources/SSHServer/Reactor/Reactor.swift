@@ -28,7 +28,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     private var againBefore: ContiguousArray<ReactorSource> = []
     @exclusivity(unchecked) private var touched: ContiguousArray<ReactorSource> = []
 
-    private var moderated: ContiguousArray<ServerConnection> = []
+    private var moderated: ContiguousArray<ReactorSource> = []
 
     private var timers = TimerQueue()
     private var tasks = CircularBuffer<() -> Void>()
@@ -43,7 +43,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     @exclusivity(unchecked) var input = ByteBufferAllocator().buffer(capacity: inputCapacity)
     static let inputCapacity = 256 << 10
     /// What targets' sockets are read into.
-    let targetInput = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 16)
+    let targetInput = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
     /// What sealed bytes are written from. A buffer that the socket has taken whole is used again.
     private var outputs: ContiguousArray<ByteBuffer> = []
     private static let keptOutputs = 8
@@ -70,9 +70,11 @@ final class Reactor: EventLoop, @unchecked Sendable {
     private func run() -> Never {
         _ = clinux_reactor_add(reactor, wakeup, UInt64.max)
         while true {
-            wait(timeout: timeout())
+            let timeout = timeout()
+            swap(&again, &againBefore)
+            wait(timeout: timeout)
             readModerated()
-            for source in swapAgain() { source.act() }
+            for source in againBefore { source.act() }
             againBefore.removeAll(keepingCapacity: true)
             runTimers()
             runTasks()
@@ -84,7 +86,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     private func timeout() -> Int64 {
         if !again.isEmpty || !tasks.isEmpty { return 0 }
         var deadline = timers.next ?? .distantFuture
-        for connection in moderated { deadline = min(deadline, connection.moderation.deadline) }
+        for source in moderated { deadline = min(deadline, source.moderation.deadline) }
         guard deadline < .distantFuture else { return -1 }
         return max(0, (deadline - .now()).nanoseconds)
     }
@@ -112,12 +114,11 @@ final class Reactor: EventLoop, @unchecked Sendable {
         guard !moderated.isEmpty else { return }
         let now = NIODeadline.now()
         // Reading may end the moderation.
-        for connection in moderated where connection.moderation.deadline <= now { connection.readModerated() }
-    }
-
-    private func swapAgain() -> ContiguousArray<ReactorSource> {
-        swap(&again, &againBefore)
-        return againBefore
+        for source in moderated where source.moderation.deadline <= now {
+            // It may have other reasons not to read: its time has come once.
+            source.didRead(0)
+            source.readable()
+        }
     }
 
     private func takeInbox() {
@@ -196,9 +197,9 @@ final class Reactor: EventLoop, @unchecked Sendable {
         touched.append(source)
     }
 
-    /// The connection is read also when its deadline comes, or is not any more.
-    func setModerated(_ connection: ServerConnection, _ isModerated: Bool) {
-        if isModerated { moderated.append(connection) } else { moderated.removeAll { $0 === connection } }
+    /// The source is read also when its deadline comes, or is not any more.
+    func setModerated(_ source: ReactorSource, _ isModerated: Bool) {
+        if isModerated { moderated.append(source) } else { moderated.removeAll { $0 === source } }
     }
 
     // MARK: Memory, on the thread

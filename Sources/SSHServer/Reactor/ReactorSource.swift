@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import NIOCore
 
 /// A socket of a reactor, and what its owner does with it. Touched only on the reactor's thread.
 class ReactorSource: @unchecked Sendable {
@@ -7,6 +8,11 @@ class ReactorSource: @unchecked Sendable {
     /// -1 once it is closed.
     private(set) final var descriptor: CInt
     final var isTouched = false
+    /// There may be more to read than was read.
+    final var isReadable = false
+    /// The peer has ended, or the connection is broken: it is read to its end.
+    final var isEnding = false
+    private(set) final var moderation = ReadModeration()
 
     init(reactor: Reactor, descriptor: CInt) {
         self.reactor = reactor
@@ -22,12 +28,23 @@ class ReactorSource: @unchecked Sendable {
     /// Asked for by `callAtEnd`.
     func flushTurn() {}
 
+    /// The socket is ready for reading, or it is time to see what is there.
+    func readable() {}
+
+    /// The socket was read; there may have been nothing.
+    final func didRead(_ count: Int) {
+        guard let change = moderation.didRead(count, now: .now()) else { return }
+        _ = clinux_set_low_water(descriptor, change == .begin ? CInt(ReadModeration.lowWater) : 1)
+        reactor.setModerated(self, change == .begin)
+    }
+
     final var isClosed: Bool { descriptor < 0 }
 
     /// Closes the descriptor, with a reset if the peer is not to take it for an orderly end.
     final func closeDescriptor(reset: Bool = false) {
         guard !isClosed else { return }
         reactor.remove(self)
+        if moderation.isModerated { reactor.setModerated(self, false) }
         if reset { clinux_reset(descriptor) } else { close(descriptor) }
         descriptor = -1
     }

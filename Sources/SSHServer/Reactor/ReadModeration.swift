@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Decides when a connection is read in larger pieces: while very much comes from the client, waking for each packet costs
+/// Decides when a socket is read in larger pieces: while very much comes from it, waking for each packet costs
 /// more than the packet, so it is let come together for a moment — as a network card moderates its interrupts.
 struct ReadModeration {
     enum Change {
@@ -10,7 +10,7 @@ struct ReadModeration {
 
     /// What is very much is judged by what comes in this time.
     private static let window = TimeAmount.milliseconds(2)
-    /// Bytes in a window from which on the connection is moderated: 128 MB/s.
+    /// Bytes in a window from which on the socket is moderated: 128 MB/s.
     private static let much = 256 << 10
     /// Bytes in a window below which it is not: far enough from `much` that they do not take turns.
     private static let little = 96 << 10
