@@ -15,6 +15,7 @@ import Testing
         "ControlAPI": ["FoundationEssentials"],
         "Kubernetes": ["Yams", "FoundationEssentials"],
         "SSHServer": [
+            "HeapModule", "Dispatch",
             "SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
         ],
         "TrafficManager": [

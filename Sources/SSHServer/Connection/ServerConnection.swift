@@ -13,7 +13,7 @@ import SSHProtocol
 /// up or a moment has passed) → closed.
 ///
 /// A turn of the reactor goes: read a batch, act on each packet, and at its end `flush` once: what is staged for targets,
-/// then what is sealed for the client. Bytes for the client are sealed only while less than `outputHighWater` waits for the
+/// then what is sealed for the client. Bytes for the client are sealed only while less than `batch.limit` waits for the
 /// socket, so that a control message never stands behind more than that; what a target sent beyond it stays parked
 /// with its channel, and its target is not read.
 final class ServerConnection: ReactorSource, @unchecked Sendable {
@@ -25,9 +25,6 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         case closed
     }
 
-    /// Sealed bytes that may wait for the client's socket: a control message waits behind no more, and it is more than
-    /// one turn of a fast loop writes.
-    static let outputHighWater = 256 << 10
     /// A client that makes us answer this much and does not read is not waited for.
     static let outputLimit = 32 << 20
     /// How long a client that was told to go may take to hang up.
@@ -70,6 +67,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     /// A turn reads once: what was read is in memory that the next read takes again.
     private var hasRead = false
     var isWritable = true
+    private var batch = OutputBatch()
     /// What the socket has not taken.
     @exclusivity(unchecked) private var inFlight = ByteBuffer()
     private(set) var isFlushing = false
@@ -351,6 +349,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     private func socketIsWritable() {
         guard !isWritable else { return }
         isWritable = true
+        batch.isUnblocked(now: .now())
         writeInFlight()
         guard isWritable, !isClosed else { return }
         if phase == .closing {
@@ -370,7 +369,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
             case -Int(EINTR): continue
             case -Int(EAGAIN):
                 isWritable = false
-                return
+                return batch.isBlocked(now: .now())
             default: return lost(CInt(-taken))
             }
         }
@@ -380,7 +379,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
 
     /// Whether channel data may be sealed now.
     var hasOutputRoom: Bool {
-        transport.canSendData && transport.unsentBytes < Self.outputHighWater && phase == .open
+        transport.canSendData && transport.unsentBytes < batch.limit && phase == .open
     }
 
     /// Makes sure that sealed bytes go into memory that is used again and again.
@@ -436,6 +435,8 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         hasOutput = false
         core.counters.bytesSent.add(inFlight.readableBytes)
         bytesSent &+= UInt64(inFlight.readableBytes)
+        let count = inFlight.readableBytes
         writeInFlight()
+        if isWritable { batch.isTaken(count) }
     }
 }

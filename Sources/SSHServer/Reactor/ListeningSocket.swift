@@ -15,9 +15,8 @@ final class ListeningSocket: ReactorSource, @unchecked Sendable {
     let address: SocketAddress
     private let accept: Accept
 
-    /// Throws an `IOError`. Accepts nothing before `start`.
-    ///
-    /// - Parameter allowsBoth: whether `::` takes connections of IPv4, too.
+    /// Listens, and accepts nothing before `start`. With `allowsBoth`, `::` takes connections of IPv4, too. Throws an
+    /// `IOError`.
     init(_ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept)
         throws
     {
