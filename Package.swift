@@ -61,12 +61,16 @@ let package = Package(
         .target(name: "IPPacket", swiftSettings: settings),
         .target(name: "ControlAPI", swiftSettings: settings),
 
+        // Sockets on an event loop of our own.
+        .target(
+            name: "Reactors", dependencies: ["CLinux", nioCore, nioConcurrencyHelpers, heap], swiftSettings: settings),
+
         // Cluster side.
         .target(name: "Kubernetes", dependencies: [yams], swiftSettings: settings),
         .target(
             name: "SSHServer",
             dependencies: [
-                "SSHProtocol", "CLinux", nioCore, nioPosix, nioConcurrencyHelpers, heap, logging, lifecycle,
+                "SSHProtocol", "Reactors", "CLinux", nioCore, nioPosix, nioConcurrencyHelpers, logging, lifecycle,
             ],
             swiftSettings: settings),
         .target(
@@ -75,9 +79,18 @@ let package = Package(
                 "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
                 nioCore, nioPosix, logging, lifecycle, unixSignals, hummingbirdCore, httpTypes, nioHTTPTypes,
             ], swiftSettings: settings),
+        .target(
+            name: "TrafficAgent",
+            dependencies: [
+                "Forwarding", "SSHClient", "ControlAPI", "Reactors", "CLinux",
+                nioCore, nioPosix, nioConcurrencyHelpers, logging, lifecycle,
+            ], swiftSettings: settings),
         .executableTarget(
             name: "traffic",
-            dependencies: ["TrafficManager", "SSHServer", "SSHProtocol", nioCore, logging, arguments],
+            dependencies: [
+                "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI",
+                nioCore, nioPosix, logging, arguments, lifecycle, unixSignals,
+            ],
             swiftSettings: settings),
 
         // Workstation side.
@@ -114,7 +127,7 @@ let package = Package(
         .testTarget(name: "DNSTests", dependencies: ["DNS", nioCore], swiftSettings: settings),
         .testTarget(name: "KubernetesTests", dependencies: ["Kubernetes"], swiftSettings: settings),
         .testTarget(
-            name: "SSHServerTests", dependencies: ["SSHServer", "SSHProtocol", nioCore, nioPosix, logging],
+            name: "SSHServerTests", dependencies: ["SSHServer", "Reactors", "SSHProtocol", nioCore, nioPosix, logging],
             swiftSettings: settings),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI"], swiftSettings: settings),
         .testTarget(

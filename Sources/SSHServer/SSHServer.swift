@@ -3,6 +3,7 @@ package import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
 package import NIOPosix
+import Reactors
 import SSHProtocol
 import ServiceLifecycle
 import Synchronization

@@ -24,10 +24,17 @@ package protocol SSHServerDelegate: Sendable {
     /// Where a `streamlocal-forward@openssh.com` listens.
     func listener(socketPath: String, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure>
 
+    /// A remote forward without sockets is gone: taken back, or its session has ended, with a farewell or without.
+    func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool)
+
     /// Runs a built-in command (`ssh … manager status`); the result is complete when the future is.
     func run(
         command: String, for session: SessionIdentity, on eventLoop: any EventLoop
     ) -> EventLoopFuture<CommandResult>
+}
+
+extension SSHServerDelegate {
+    package func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {}
 }
 
 /// Where a channel leads.
@@ -36,12 +43,36 @@ package enum Destination: Sendable {
     case addresses([SocketAddress])
     /// A service inside this process: it is handed its end of a connected pair of sockets, on a loop of NIO's.
     case service(@Sendable (any Channel) -> EventLoopFuture<Void>)
+    /// Another session, by a remote forward of its own that has no socket.
+    case forward(ForwardDestination)
     case refused(OpenFailure)
 }
 
-/// Where a remote forward listens: one socket for each address, all on the same port.
+/// A remote forward of a session, by the strings that it was asked for with.
+package struct ForwardDestination: Hashable, Sendable {
+    package var session: UInt64
+    package var bindAddress: String
+    package var port: UInt16
+
+    package init(session: UInt64, bindAddress: String, port: UInt16) {
+        self.session = session
+        self.bindAddress = bindAddress
+        self.port = port
+    }
+}
+
+/// Where a remote forward listens: one socket for each address, all on the same port; or nowhere, and connections come by
+/// `Destination.forward`.
 package struct ListenerPlace: Sendable {
     package var addresses: [SocketAddress]
+    package var hasSockets = true
+
+    /// No socket.
+    package static let virtual: ListenerPlace = {
+        var place = ListenerPlace(addresses: [])
+        place.hasSockets = false
+        return place
+    }()
 
     package init(addresses: [SocketAddress]) {
         self.addresses = addresses

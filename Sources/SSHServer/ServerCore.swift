@@ -17,6 +17,7 @@ final class ServerCore: Sendable {
     private let nextSessionID = Atomic<UInt64>(1)
     private let penalties: NIOLockedValueBox<PenaltyTable>
     private let handlers = NIOLockedValueBox<[ObjectIdentifier: ServerConnection]>([:])
+    private let sessions = NIOLockedValueBox<[UInt64: ServerConnection]>([:])
     private let isShuttingDown = Atomic<Bool>(false)
 
     init(
@@ -53,7 +54,13 @@ final class ServerCore: Sendable {
 
     func remove(_ handler: ServerConnection) {
         handlers.withLockedValue { $0[ObjectIdentifier(handler)] = nil }
+        if let id = handler.identity?.id { sessions.withLockedValue { $0[id] = nil } }
     }
+
+    /// The connection has logged in.
+    func addSession(_ connection: ServerConnection, id: UInt64) { sessions.withLockedValue { $0[id] = connection } }
+
+    func session(_ id: UInt64) -> ServerConnection? { sessions.withLockedValue { $0[id] } }
 
     var connections: [ServerConnection] { handlers.withLockedValue { Array($0.values) } }
 

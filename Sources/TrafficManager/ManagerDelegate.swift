@@ -24,11 +24,13 @@ package struct ManagerDelegate: SSHServerDelegate {
     let commands: ManagerCommands
     private let services: [ReservedName: ServiceHandler]
     private let datagrams: DatagramService?
+    private let intercepts: InterceptService?
 
     package init(
         configuration: Configuration, directory: Directory, resolver: SystemResolver, commands: ManagerCommands,
-        services: [ReservedName: ServiceHandler], datagrams: DatagramService? = nil
+        services: [ReservedName: ServiceHandler], datagrams: DatagramService? = nil, intercepts: InterceptService? = nil
     ) {
+        self.intercepts = intercepts
         self.configuration = configuration
         self.directory = directory
         self.resolver = resolver
@@ -42,6 +44,10 @@ package struct ManagerDelegate: SSHServerDelegate {
     ) -> EventLoopFuture<Destination> {
         if let name = ReservedName(host: host) {
             return eventLoop.makeSucceededFuture(service(name, port: port, for: session))
+        }
+        if let intercepts, host.hasSuffix(InterceptService.suffix) {
+            let id = String(host.dropLast(InterceptService.suffix.count))
+            return intercepts.destination(ofIntercept: id, for: session, on: eventLoop)
         }
         return destination(host: host, port: port, on: eventLoop)
     }
@@ -63,7 +69,10 @@ package struct ManagerDelegate: SSHServerDelegate {
         bindAddress: String, port: UInt16, for session: SessionIdentity
     ) -> Result<ListenerPlace, OpenFailure> {
         let request = ListenerPolicy.request(bindAddress)
-        if case .name(let name) = request { return .failure(refusal(ofListenerOn: name)) }
+        if case .name(let name) = request {
+            return intercepts?.claim(name, port: port, for: session)
+                ?? .failure(OpenFailure(.administrativelyProhibited, "\(name.shortened) is not an address of the manager"))
+        }
         if port != 0, port < 1024, !configuration.listeners.allowsPrivilegedPorts {
             return .failure(
                 OpenFailure(
@@ -80,6 +89,10 @@ package struct ManagerDelegate: SSHServerDelegate {
 
     package func listener(socketPath: String, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure> {
         configuration.streamLocal.address(of: socketPath, for: .listen).map { ListenerPlace(addresses: [$0]) }
+    }
+
+    package func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {
+        intercepts?.ended(bindAddress, port: port, for: session, isWithdrawn: isWithdrawn)
     }
 
     package func run(
@@ -108,17 +121,5 @@ package struct ManagerDelegate: SSHServerDelegate {
             return .refused(OpenFailure(.connectFailed, "\(name.rawValue) is not served here"))
         }
         return .service { channel in handler(channel, session) }
-    }
-
-    /// A bind address that is a name asks for the traffic of that workload.
-    private func refusal(ofListenerOn name: String) -> OpenFailure {
-        // `deployment/hello.default`: the kind says which workload of that name, and comes with the intercepts.
-        let workload = name.split(separator: "/", omittingEmptySubsequences: false).last.map(String.init) ?? name
-        if directory.snapshot.contains(host: workload, namespace: configuration.namespace) {
-            return OpenFailure(.administrativelyProhibited, "\(name.shortened): intercepts are not available yet")
-        }
-        return OpenFailure(
-            .administrativelyProhibited,
-            "\(name.shortened) is neither an address of the manager nor a workload of the cluster")
     }
 }

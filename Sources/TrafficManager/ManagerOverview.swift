@@ -19,6 +19,7 @@ package final class ManagerOverview: Sendable {
     private let readDatagrams: @Sendable () -> DatagramFigures
     private let directoryProblem: @Sendable () -> String?
     private let now: @Sendable () -> Int64
+    package let intercepts: InterceptService?
 
     /// - Parameters:
     ///   - egress: What may be reached beyond the cluster, as the flag has it.
@@ -27,12 +28,14 @@ package final class ManagerOverview: Sendable {
     ///   - cluster: What workstations are told of it.
     ///   - datagrams: What has happened to them.
     ///   - directoryProblem: Why the services are missing or old: one line, or nothing.
+    ///   - intercepts: Who intercepts what.
     package init(
         egress: String, now: @escaping @Sendable () -> Int64, services: @escaping @Sendable () -> [ServiceInfo],
         cluster: @escaping @Sendable () -> ClusterInfo = { ClusterInfo() },
         datagrams: @escaping @Sendable () -> DatagramFigures = { DatagramFigures() },
-        directoryProblem: @escaping @Sendable () -> String? = { nil }
+        directoryProblem: @escaping @Sendable () -> String? = { nil }, intercepts: InterceptService? = nil
     ) {
+        self.intercepts = intercepts
         self.startedAt = now()
         self.egress = egress
         self.now = now

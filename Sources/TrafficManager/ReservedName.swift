@@ -3,12 +3,14 @@ package enum ReservedName: String, CaseIterable, Sendable {
     case api = "api.telepresence"
     case dns = "dns.telepresence"
     case datagram = "datagram.telepresence"
+    /// What a traffic agent tells of itself, and is told.
+    case agent = "agent.telepresence"
 
     package var port: UInt16 {
         switch self {
         case .api: 8081
         case .dns: 53
-        case .datagram: 1
+        case .datagram, .agent: 1
         }
     }
 

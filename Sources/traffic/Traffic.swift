@@ -12,7 +12,7 @@ struct Traffic: AsyncParsableCommand {
         commandName: "traffic",
         abstract: "Carries traffic between workstations and a cluster, over SSH.",
         version: ManagerVersion.string,
-        subcommands: [ManagerCLI.self])
+        subcommands: [ManagerCLI.self, AgentCLI.self])
 
     static func main() async {
         Libcrypto.prepare()

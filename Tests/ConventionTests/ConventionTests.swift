@@ -14,9 +14,13 @@ import Testing
         "IPPacket": [],
         "ControlAPI": ["FoundationEssentials"],
         "Kubernetes": ["Yams", "FoundationEssentials"],
+        "Reactors": ["CLinux", "NIOCore", "NIOConcurrencyHelpers", "HeapModule", "Dispatch"],
+        "TrafficAgent": [
+            "Forwarding", "SSHClient", "ControlAPI", "Reactors", "CLinux", "NIOCore", "NIOPosix",
+            "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
+        ],
         "SSHServer": [
-            "HeapModule", "Dispatch",
-            "SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
+            "SSHProtocol", "Reactors", "CLinux", "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
         ],
         "TrafficManager": [
             "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
@@ -32,7 +36,7 @@ import Testing
             "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
         ],
         "traffic": [
-            "TrafficManager", "SSHServer", "SSHProtocol", "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
+            "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "UnixSignals", "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
             "NIOPosix",
         ],
         "telepresence": [

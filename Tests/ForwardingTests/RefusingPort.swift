@@ -1,16 +1,16 @@
 import Glibc
 import NIOCore
 
-/// A port of 127.0.0.1 that refuses connections: bound, so that nobody else is given it, and not listened on.
+/// A port of this machine, in both families, that refuses connections: bound, so that nobody else is given it, and not listened on.
 final class RefusingPort: Sendable {
     private let descriptor: CInt
     let port: Int
 
     init() throws {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(AF_INET6, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
-        // ip(7): family in the host's order, port and address in the network's, eight bytes of nothing.
-        var name: [UInt8] = [UInt8(AF_INET), 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+        // ipv6(7): family in the host's order, port in the network's, flow, address and scope, which are nothing.
+        var name = [UInt8(AF_INET6)] + [UInt8](repeating: 0, count: 27)
         var length = socklen_t(name.count)
         let result = name.withUnsafeMutableBytes { bytes -> CInt in
             guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return -1 }

@@ -35,7 +35,7 @@ final class SSHDaemon: Sendable {
         let port = try Self.freePort()
         let lines =
             [
-                "ListenAddress 127.0.0.1", "Port \(port)", "HostKey \(directory)/host",
+                "AddressFamily inet", "ListenAddress 127.0.0.1", "Port \(port)", "HostKey \(directory)/host",
                 "AuthorizedKeysFile \(directory)/authorized_keys", "PidFile none", "StrictModes no", "UsePAM no",
                 "PasswordAuthentication no", "PermitRootLogin yes", "MaxStartups 100", "MaxSessions 50",
                 "GatewayPorts clientspecified", "UseDNS no", "LogLevel ERROR",

@@ -87,10 +87,10 @@ struct TunnelServiceTests {
     }
 
     @Test(arguments: everywhere) func aClosedPortRefuses(_ host: String) async throws {
-        let port = try SSHDaemon.freePort()
+        let closed = try RefusingPort()
         try await with { up in
             let failure = TunnelWorld.Failure(text: "connect", code: ECONNREFUSED)
-            await #expect(throws: failure) { _ = try await up.world.socket(host, port) }
+            await #expect(throws: failure) { _ = try await up.world.socket(host, closed.port) }
         }
     }
 

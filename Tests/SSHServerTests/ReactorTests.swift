@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 
+@testable import Reactors
 @testable import SSHServer
 
 @Suite struct ReactorTests {

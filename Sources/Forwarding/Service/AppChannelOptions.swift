@@ -1,8 +1,8 @@
-import NIOCore
+package import NIOCore
 import NIOPosix
 
 /// How sockets of apps are set up on both kinds of forward, so that they can be glued to a channel.
-enum AppChannelOptions {
+package enum AppChannelOptions {
     /// Two writes of libssh2's largest size (32,700 bytes), so that no small packet is left over.
     static let receiveSize = 2 * 32_700
 
@@ -15,7 +15,7 @@ enum AppChannelOptions {
     }
 
     /// The same from a channel's initializer: at once, where each option of a bootstrap costs a future.
-    static func set(on channel: any Channel) throws {
+    package static func set(on channel: any Channel) throws {
         guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
         try options.setOption(.autoRead, value: false)
         try options.setOption(.allowRemoteHalfClosure, value: true)

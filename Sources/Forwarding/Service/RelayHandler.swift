@@ -1,12 +1,12 @@
-import NIOCore
+package import NIOCore
 import SSHClient
 
 /// Half of a pair that joins two sockets of the workstation on one event loop.
 ///
 /// Each half reads only while the other takes bytes; EOF passes in either direction on its own, an error ends both.
-final class RelayHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+package final class RelayHandler: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
 
     private var context: ChannelHandlerContext?
     private weak var partner: RelayHandler?
@@ -14,7 +14,7 @@ final class RelayHandler: ChannelInboundHandler {
     private var outputEnded = false
     private var hasFailed = false
 
-    static func join(_ first: any Channel, _ second: any Channel) throws {
+    package static func join(_ first: any Channel, _ second: any Channel) throws {
         let (one, other) = (RelayHandler(), RelayHandler())
         one.partner = other
         other.partner = one
@@ -25,26 +25,26 @@ final class RelayHandler: ChannelInboundHandler {
         second.read()
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    package func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         partner?.write(unwrapInboundIn(data))
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
+    package func channelReadComplete(context: ChannelHandlerContext) {
         guard let partner, !inputEnded else { return }
         partner.context?.flush()
         if partner.isWritable { context.read() }
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable else { return }
         partner?.resume()
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             inputEnded = true
             partner?.end()
@@ -53,13 +53,13 @@ final class RelayHandler: ChannelInboundHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         hasFailed = true
         partner?.abort()
         context.close(promise: nil)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         let partner = partner
         self.partner = nil
         if inputEnded {

@@ -46,6 +46,8 @@ extension KeyOptions {
         case ("pty", _): permissions.permitsPTY = !isNegated
         case ("user-rc", _): permissions.permitsUserRC = !isNegated
         case ("touch-required", _): permissions.requiresUserPresence = !isNegated
+        // Ours: sshd has no such options, and would ignore the line.
+        case ("admin", false): permissions.isAdmin = true
         case ("verify-required", _): permissions.requiresUserVerification = !isNegated
         default: throw .unknownOption(isNegated ? "no-\(name)" : name)
         }
@@ -79,6 +81,12 @@ extension KeyOptions {
         case "permitlisten":
             let rule = try Self.hostPort(value, option: name, mayBePortAlone: true)
             permissions.permitListen = try Self.append(rule, to: permissions.permitListen, option: name)
+        case "traffic-agent":
+            guard permissions.trafficAgent == nil else { throw KeyError("traffic-agent= is given twice, expected one") }
+            guard !value.isEmpty, value.utf8.allSatisfy({ $0.isWordCharacter || "-.*".utf8.contains($0) }) else {
+                throw KeyError("traffic-agent=\"\(value.printable)\", expected a workload's name, or *")
+            }
+            permissions.trafficAgent = value
         case "tunnel":
             // Never granted: read, so that the line stays good for sshd.
             guard value.lowercased() == "any" || UInt32(value).map({ $0 < 0x7fff_ffff }) == true else {

@@ -24,6 +24,11 @@ package struct KeyPermissions: Hashable, Sendable {
     package var permitListen: [HostPort]?
     /// The only command that may run, whatever the client asks for.
     package var forcedCommand: String?
+    /// The workload whose traffic agent logs in with this key, as `name` or `name.namespace`, where `*` is any: it may do
+    /// what an agent does, and nothing else.
+    package var trafficAgent: String?
+    /// Whether intercepts of others may be ended.
+    package var isAdmin = false
     /// Seconds since 1970: the key, or its certificate, is good until then.
     package var expires: Int64?
     var requiresUserPresence = true
@@ -37,6 +42,12 @@ package struct KeyPermissions: Hashable, Sendable {
     /// Whether a `direct-tcpip` channel may be opened: `nil`, or the refusal. The host is the string as it was sent,
     /// compared byte for byte (channels.c, `open_match`).
     package func permitsOpen(host: String, port: UInt16) -> OpenFailure? {
+        if trafficAgent != nil {
+            // What an agent needs, it may do whatever else the line withholds.
+            let name = host.lowercased()
+            return name == "agent.telepresence" || name.hasSuffix(".intercept.telepresence")
+                ? nil : OpenFailure(.administrativelyProhibited, "\(origin) is for a traffic agent")
+        }
         if let refusal = permitsForwarding() { return refusal }
         guard let permitOpen else { return nil }
         let isListed = permitOpen.contains { rule in
@@ -50,7 +61,8 @@ package struct KeyPermissions: Hashable, Sendable {
     package func permitsListen(host: String, port: UInt16) -> OpenFailure? {
         if let refusal = permitsForwarding() { return refusal }
         guard let permitListen else { return nil }
-        let name = Array(host.utf8).lowercased
+        // What follows a workload's name says how it is intercepted.
+        let name = Array(host.utf8.prefix { $0 != UInt8(ascii: "?") }).lowercased
         let isListed = permitListen.contains { rule in
             (rule.port == nil || rule.port == port) && Pattern.matches(name, Array(rule.host.utf8))
         }
@@ -62,6 +74,7 @@ package struct KeyPermissions: Hashable, Sendable {
     package func permitsStreamLocal() -> OpenFailure? { permitsForwarding() }
 
     private func permitsForwarding() -> OpenFailure? {
+        if trafficAgent != nil { return OpenFailure(.administrativelyProhibited, "\(origin) is for a traffic agent") }
         if permitsPortForwarding { return nil }
         let withholder = portForwardingWithheldBy ?? origin
         return OpenFailure(.administrativelyProhibited, "\(withholder) does not permit port forwarding")

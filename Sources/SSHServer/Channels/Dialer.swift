@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import NIOCore
+import Reactors
 import SSHProtocol
 
 /// Connects a target: the first of several addresses that answers (RFC 8305), within one time limit.
@@ -20,7 +21,8 @@ final class Dialer: @unchecked Sendable {
             super.init(reactor: reactor, descriptor: descriptor)
         }
 
-        override func ready(_ readiness: Readiness) {
+        override func ready(_ bits: UInt32) {
+            let readiness = Readiness(rawValue: bits)
             guard !isClosed, readiness.contains(.writable) else { return }
             dialer.ended(self, clinux_socket_error(descriptor))
         }

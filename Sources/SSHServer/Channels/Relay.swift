@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import NIOCore
+import Reactors
 import SSHProtocol
 
 /// Joins one channel to its target's socket.
@@ -24,6 +25,10 @@ final class Relay: ReactorSource, @unchecked Sendable {
     /// The channel; set when it is known (a channel that we open is, before its relay).
     var id: ChannelID?
     private let isUnix: Bool
+    /// What a pair of sockets between two relays cannot tell.
+    private let link: RelayLink?
+    /// Told once whether the peer has taken the channel.
+    var onOpen: ((OpenFailure?) -> Void)?
 
     // Peer to target.
     /// Large payloads of this turn, and the small ones that came after them.
@@ -53,7 +58,10 @@ final class Relay: ReactorSource, @unchecked Sendable {
     /// The channel is confirmed: data may flow.
     private(set) var isOpen = false
 
-    private init(connection: ServerConnection, descriptor: CInt, isUnix: Bool, id: ChannelID?) {
+    private init(
+        connection: ServerConnection, descriptor: CInt, isUnix: Bool, link: RelayLink? = nil, id: ChannelID?
+    ) {
+        self.link = link
         self.connection = connection
         accountant = connection
         self.isUnix = isUnix
@@ -63,9 +71,9 @@ final class Relay: ReactorSource, @unchecked Sendable {
 
     /// Takes a connected socket over, whether it succeeds or not.
     static func attach(
-        _ descriptor: CInt, isUnix: Bool, to connection: ServerConnection, id: ChannelID?
+        _ descriptor: CInt, isUnix: Bool, link: RelayLink? = nil, to connection: ServerConnection, id: ChannelID?
     ) -> Result<Relay, OpenFailure> {
-        let relay = Relay(connection: connection, descriptor: descriptor, isUnix: isUnix, id: id)
+        let relay = Relay(connection: connection, descriptor: descriptor, isUnix: isUnix, link: link, id: id)
         let code = relay.reactor.add(relay)
         guard code == 0 else {
             relay.closeDescriptor()
@@ -83,7 +91,8 @@ final class Relay: ReactorSource, @unchecked Sendable {
         return relay
     }
 
-    override func ready(_ readiness: Readiness) {
+    override func ready(_ bits: UInt32) {
+        let readiness = Readiness(rawValue: bits)
         if readiness.contains(.writable), !isTargetWritable {
             isTargetWritable = true
             settle()
@@ -289,7 +298,15 @@ final class Relay: ReactorSource, @unchecked Sendable {
     /// The channel is confirmed.
     func open() {
         isOpen = true
+        let onOpen = onOpen.take()
+        onOpen?(nil)
         resume()
+    }
+
+    /// The peer does not take the channel, or is gone.
+    func refuse(_ failure: OpenFailure) {
+        let onOpen = onOpen.take()
+        onOpen?(failure)
     }
 
     override func act() {
@@ -314,7 +331,9 @@ final class Relay: ReactorSource, @unchecked Sendable {
         let room = connection.connection.sendWindow(id)
         guard room > 0 else {
             // With a closed window it is the peer's adjust that resumes this; but an end needs no window.
-            if isEnding, clinux_is_at_end(descriptor) != 0 { end() }
+            if isEnding, clinux_is_at_end(descriptor) != 0 {
+                if link?.isReset == true { vanish() } else { end() }
+            }
             return
         }
         let memory = UnsafeMutableRawBufferPointer(rebasing: reactor.targetInput.prefix(room))
@@ -331,20 +350,24 @@ final class Relay: ReactorSource, @unchecked Sendable {
                 return block()
             }
             if isReadable { queue() }
-        } else if count == 0 {
+        } else if count == 0, link?.isReset != true {
             end()
-        } else if code == EAGAIN {
+        } else if count < 0, code == EAGAIN {
             isReadable = false
-        } else if code == EINTR {
+        } else if count < 0, code == EINTR {
             queue()
         } else {
-            targetVanished = true
-            stopAccounting()
-            backlog = ByteBuffer()
-            isOutputClosed = true
-            closeDescriptor()
-            vanishTowardsPeer()
+            vanish()
         }
+    }
+
+    private func vanish() {
+        targetVanished = true
+        stopAccounting()
+        backlog = ByteBuffer()
+        isOutputClosed = true
+        closeDescriptor()
+        vanishTowardsPeer()
     }
 
     private func end() {
@@ -401,6 +424,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
 
     /// The channel is gone. What was received before an EOF is delivered still; without one the target is reset.
     func part(reset: Bool) {
+        refuse(OpenFailure(.connectFailed, "the session has ended"))
         guard let connection else { return }
         self.connection = nil
         parked = ByteBuffer()
@@ -424,6 +448,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
         pending = []
         staged = ByteBuffer()
         backlog = ByteBuffer()
+        link?.reset()
         closeDescriptor(reset: !isUnix)
     }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import NIOCore
+import Reactors
 import SSHProtocol
 
 /// A `tcpip-forward` or `streamlocal-forward@openssh.com` (RFC 4254 §7.1) and its listening sockets.
@@ -18,11 +19,14 @@ final class RemoteForward: @unchecked Sendable {
     static let acceptDelay: TimeAmount = .milliseconds(5)
 
     let place: Place
+    /// Without, channels are opened for `Destination.forward`.
+    let hasSockets: Bool
     private var sockets: [ListeningSocket]
 
-    init(place: Place, sockets: [ListeningSocket]) {
+    init(place: Place, sockets: [ListeningSocket], hasSockets: Bool = true) {
         self.place = place
         self.sockets = sockets
+        self.hasSockets = hasSockets
     }
 
     /// What people are shown: `localhost:8000`.

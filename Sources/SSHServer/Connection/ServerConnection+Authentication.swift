@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import NIOCore
+import Reactors
 import SSHProtocol
 
 extension ServerConnection {
@@ -44,6 +45,7 @@ extension ServerConnection {
         self.permissions = permissions
         authentication = nil
         logger[metadataKey: "session"] = "\(identity.id)"
+        core.addSession(self, id: identity.id)
         beginSession()
         logger.info(
             "session began",

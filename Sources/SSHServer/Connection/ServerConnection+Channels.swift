@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import Reactors
 import SSHProtocol
 
 extension ServerConnection {
@@ -21,6 +22,7 @@ extension ServerConnection {
             if case .relay(let relay) = endpoint(id) { relay.open() }
         case .openFailed(let id, let failure):
             logger.debug("client refused a channel", metadata: ["reason": "\(failure.text)"])
+            if case .relay(let relay) = endpoint(id) { relay.refuse(failure) }
             dropEndpoint(at: id.index, connectionLost: false)
         case .channelRequest(let id, let request, let wantsReply): handle(request, on: id, wantsReply: wantsReply)
         case .globalRequest(let request, let wantsReply): handle(request, wantsReply: wantsReply)
@@ -259,8 +261,10 @@ extension ServerConnection {
         let eventLoop = reactor
         let destination: EventLoopFuture<Destination>
         let name: String
+        var originator = ("", UInt32(0))
         switch request {
-        case .directTCPIP(let host, let port, _, _):
+        case .directTCPIP(let host, let port, let originatorHost, let originatorPort):
+            originator = (originatorHost, originatorPort)
             name = "\(host):\(port)"
             if let failure = permissions.permitsOpen(host: host, port: port) {
                 return refuse(name, failure, counted: "permitopen", completion)
@@ -283,6 +287,13 @@ extension ServerConnection {
                 self.refuse(name, failure, counted: isProhibited ? "prohibited" : "connect-failed", completion)
             case .success(.service(let serve)):
                 self.connectPair(serve, completion)
+            case .success(.forward(let forward)):
+                self.connectForward(forward, from: originator) { result in
+                    if case .failure(let failure) = result {
+                        return self.refuse(name, failure, counted: "connect-failed", completion)
+                    }
+                    completion(result)
+                }
             case .success(.addresses(let addresses)):
                 guard self.phase == .open else { return }
                 Dialer.dial(
@@ -334,6 +345,57 @@ extension ServerConnection {
                     completion(.failure(OpenFailure(.connectFailed, "\(error)")))
                 }
             }
+    }
+
+    /// Joins a channel to one of another session, which may be on another reactor, by a pair of sockets.
+    private func connectForward(
+        _ forward: ForwardDestination, from originator: (host: String, port: UInt32),
+        _ completion: @escaping (Result<Relay, OpenFailure>) -> Void
+    ) {
+        guard let other = core.session(forward.session) else {
+            return completion(.failure(OpenFailure(.connectFailed, "the session has ended")))
+        }
+        guard let (ours, theirs) = SocketPair.make() else {
+            return completion(.failure(OpenFailure(.resourceShortage, "no more files can be opened")))
+        }
+        let link = RelayLink()
+        let promise = reactor.makePromise(of: OpenFailure?.self)
+        other.reactor.execute { other.openForward(forward, on: theirs, link: link, from: originator, promise) }
+        promise.futureResult.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(nil):
+                completion(Relay.attach(ours, isUnix: true, link: link, to: self, id: nil))
+            case .success(let failure?):
+                Glibc.close(ours)
+                completion(.failure(failure))
+            case .failure(let error):
+                Glibc.close(ours)
+                completion(.failure(OpenFailure(.connectFailed, "\(error)")))
+            }
+        }
+    }
+
+    /// Asks this session's client for a channel that is joined to `descriptor`. `promise` is told whether it takes it.
+    private func openForward(
+        _ forward: ForwardDestination, on descriptor: CInt, link: RelayLink, from originator: (host: String, port: UInt32),
+        _ promise: EventLoopPromise<OpenFailure?>
+    ) {
+        let place = RemoteForward.Place.tcp(address: forward.bindAddress, port: forward.port)
+        guard phase == .open, forwards.contains(where: { $0.place == place }), hasRoomForChannel else {
+            Glibc.close(descriptor)
+            return promise.succeed(OpenFailure(.resourceShortage, "the session takes no more channels"))
+        }
+        switch Relay.attach(descriptor, isUnix: true, link: link, to: self, id: nil) {
+        case .failure(let failure): promise.succeed(failure)
+        case .success(let relay):
+            var content = ByteBuffer()
+            content.writeSSHString(forward.bindAddress)
+            content.writeInteger(UInt32(forward.port))
+            content.writeSSHString(originator.host)
+            content.writeInteger(originator.port)
+            relay.onOpen = { promise.succeed($0) }
+            openChannel("forwarded-tcpip", content, for: relay)
+        }
     }
 
     // MARK: - Requests on a channel

@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import NIOCore
+import Reactors
 import SSHProtocol
 
 /// Remote forwards and the other global requests (RFC 4254 §4, §7.1).
@@ -56,6 +57,9 @@ extension ServerConnection {
         guard port != 0 || ticket != nil else { return }
         switch core.delegate.listener(bindAddress: address, port: port, for: identity) {
         case .failure(let failure): refuse(ticket, name, failure)
+        case .success(let place) where !place.hasSockets:
+            add(RemoteForward(place: .tcp(address: address, port: port), sockets: [], hasSockets: false))
+            answer(ticket, true)
         case .success(let place):
             listen(at: place, named: name, ticket: ticket) { sockets in
                 let actual = UInt16(sockets.first?.address.port ?? Int(port))
@@ -115,9 +119,15 @@ extension ServerConnection {
         logger.debug("forward added", metadata: ["listen": "\(forward.name)"])
     }
 
+    func close(_ forward: RemoteForward, isWithdrawn: Bool) {
+        forward.close()
+        guard !forward.hasSockets, case .tcp(let address, let port) = forward.place, let identity else { return }
+        core.delegate.forwardEnded(bindAddress: address, port: port, for: identity, isWithdrawn: isWithdrawn)
+    }
+
     private func cancel(_ place: RemoteForward.Place) -> Bool {
         guard let index = forwards.firstIndex(where: { $0.place == place }) else { return false }
-        forwards.remove(at: index).close()
+        close(forwards.remove(at: index), isWithdrawn: true)
         core.counters.listenersActive.subtract(1)
         return true
     }

@@ -1,4 +1,5 @@
 import NIOCore
+import Reactors
 import SSHProtocol
 
 /// What other threads may ask of a connection.

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Logging
 import NIOCore
+import Reactors
 import SSHProtocol
 
 /// One SSH connection: joins the machines of `SSHProtocol` to the client's socket and to the targets of its channels.
@@ -62,12 +63,16 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     /// Of the client's TCP connection, as it was when last asked for.
     var roundTrip = TimeAmount.zero
     var roundTripMeasuredAt = NIODeadline.uptimeNanoseconds(0)
+    /// The client has disconnected, and was not lost.
+    private var hasSaidFarewell = false
     var provedHostKeys: Set<[UInt8]> = []
 
     /// A turn reads once: what was read is in memory that the next read takes again.
     private var hasRead = false
     var isWritable = true
     private var batch = OutputBatch()
+    /// Of all connections of the reactor.
+    private let packets: PacketBuffers
     /// What the socket has not taken.
     @exclusivity(unchecked) private var inFlight = ByteBuffer()
     private(set) var isFlushing = false
@@ -94,6 +99,8 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         transport = TransportMachine(configuration)
         connection = ConnectionMachine(limits: core.configuration.limits.connection)
         closedPromise = reactor.makePromise()
+        packets = reactor.attachment as? PacketBuffers ?? PacketBuffers()
+        reactor.attachment = packets
         super.init(reactor: reactor, descriptor: descriptor)
     }
 
@@ -166,7 +173,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
                 for relay in rest { relay.abandon() }
             }
         }
-        for forward in forwards { forward.close() }
+        for forward in forwards { close(forward, isWithdrawn: hasSaidFarewell) }
         core.counters.listenersActive.subtract(forwards.count)
         forwards = []
         touched = []
@@ -223,7 +230,8 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
 
     // MARK: - Reading
 
-    override func ready(_ readiness: Readiness) {
+    override func ready(_ bits: UInt32) {
+        let readiness = Readiness(rawValue: bits)
         if readiness.contains(.writable) { socketIsWritable() }
         if readiness.contains(.ended) { isEnding = true }
         if readiness.contains(.readable) { readable() }
@@ -267,11 +275,11 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         guard phase != .closing, phase != .closed else { return }
         core.counters.bytesReceived.add(count)
         bytesReceived &+= UInt64(count)
-        reactor.packets.rewind()
+        packets.rewind()
         prepareOutput()
         do throws(Disconnect) {
             let now = NIODeadline.now()
-            while let event = try transport.receive(&reactor.input, into: reactor.packets, now: now) {
+            while let event = try transport.receive(&reactor.input, into: packets, now: now) {
                 try handle(event)
                 guard phase != .closing, phase != .closed else { return }
             }
@@ -313,6 +321,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
             logger.debug("keys exchanged anew")
         case .peerDisconnected(let disconnect):
             logger.debug("client disconnected", metadata: ["text": "\(disconnect.text)"])
+            hasSaidFarewell = disconnect.reason == .byApplication
             close()
         }
     }

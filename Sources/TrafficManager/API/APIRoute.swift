@@ -1,6 +1,7 @@
+import HTTPTypes
 import HummingbirdCore
 
-/// One path of the API. All are read-only: GET, and HEAD, which answers the same without the body.
+/// One path of the API. Those that are read: GET, and HEAD, which answers the same without the body.
 struct APIRoute: Sendable {
     /// Who may ask.
     enum Audience {
@@ -14,6 +15,8 @@ struct APIRoute: Sendable {
 
     var path: String
     var audience: Audience
+    /// GET, or POST for what changes something.
+    var method = HTTPRequest.Method.get
     /// Query parameters it knows; others are ignored.
     var parameters: [String] = []
     var handler: Handler

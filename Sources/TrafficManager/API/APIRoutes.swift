@@ -1,6 +1,8 @@
 import ControlAPI
 import HTTPTypes
 import HummingbirdCore
+import SSHProtocol
+import SSHServer
 
 /// The routes and what they answer. `OpenAPIDocument` describes them.
 struct APIRoutes: Sendable {
@@ -47,6 +49,41 @@ struct APIRoutes: Sendable {
                 }
                 return APIAnswer.model(ItemList(await overview.sessions()))
             },
+            APIRoute(path: "/v1/intercepts", audience: .session, parameters: ["watch"]) { request in
+                if try Self.wantsWatch(request) {
+                    return watch.stream(to: request, id: \.id, differs: { $0 != $1 }) {
+                        overview.intercepts?.intercepts ?? []
+                    }
+                }
+                return APIAnswer.model(ItemList(overview.intercepts?.intercepts ?? []))
+            },
+            APIRoute(path: "/v1/workloads", audience: .session, parameters: ["watch"]) { request in
+                if try Self.wantsWatch(request) {
+                    return watch.stream(to: request, id: { "\($0.namespace)/\($0.name)" }, differs: { $0 != $1 }) {
+                        overview.intercepts?.workloads ?? []
+                    }
+                }
+                return APIAnswer.model(ItemList(overview.intercepts?.workloads ?? []))
+            },
+            APIRoute(path: "/v1/intercepts/check", audience: .session, parameters: ["bind", "port"]) { request in
+                guard let session = request.session, let bind = request.parameter("bind"),
+                    let port = request.parameter("port").flatMap(UInt16.init), let intercepts = overview.intercepts
+                else { throw APIBadRequest(text: "bind is a workload's name, and port a number") }
+                if let failure = intercepts.refusal(of: bind, port: port, for: session) {
+                    return APIAnswer.error(.conflict, failure.text)
+                }
+                return APIAnswer.model(ItemList([InterceptInfo]()))
+            },
+            APIRoute(path: "/v1/intercepts/revoke", audience: .session, method: .post, parameters: ["id"]) { request in
+                guard let session = request.session, session.permissions.isAdmin else {
+                    return APIAnswer.error(.forbidden, "intercepts are revoked with an admin key")
+                }
+                let id = request.parameter("id") ?? ""
+                guard let revoked = overview.intercepts?.revoke(id) else {
+                    return APIAnswer.error(.notFound, "there is no intercept \(id)")
+                }
+                return APIAnswer.model(revoked)
+            },
         ]
         byPath = Dictionary(all.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -65,9 +102,11 @@ struct APIRoutes: Sendable {
         guard let route else {
             return APIAnswer.error(.notFound, "no \(request.path) here; /openapi.json lists what there is")
         }
-        guard request.method == .get || request.method == .head else {
-            var response = APIAnswer.error(.methodNotAllowed, "\(route.path) answers GET and HEAD")
-            response.headers[.allow] = "GET, HEAD"
+        guard request.method == route.method || request.method == .head && route.method == .get else {
+            let isRead = route.method == .get
+            var response = APIAnswer.error(
+                .methodNotAllowed, "\(route.path) answers \(isRead ? "GET and HEAD" : "POST")")
+            response.headers[.allow] = isRead ? "GET, HEAD" : "POST"
             return response
         }
         do {

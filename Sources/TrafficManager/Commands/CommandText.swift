@@ -41,6 +41,26 @@ enum CommandText {
         return table.text
     }
 
+    static func workloads(_ workloads: [WorkloadInfo]) -> String {
+        guard !workloads.isEmpty else { return "No workloads.\n" }
+        var table = TextTable(["NAMESPACE", "NAME", "AGENTS", "STATE", "ID", "HOLDER"])
+        for workload in workloads {
+            func add(_ state: String, _ id: String = "", _ holder: String = "") {
+                table.add([workload.namespace, workload.name, "\(workload.agents)", state, id, holder])
+            }
+            for intercept in workload.intercepts {
+                let verb = intercept.mode == .wiretap ? "tapped" : "intercepted"
+                let more = intercept.text.map { ", \($0)" } ?? ""
+                add(
+                    "\(verb) on port \(intercept.port), \(intercept.filter): \(intercept.state.rawValue)\(more)",
+                    intercept.id, intercept.holder)
+            }
+            guard workload.intercepts.isEmpty else { continue }
+            add(workload.problem.map { "not interceptable: \($0)" } ?? "ready to intercept")
+        }
+        return table.text
+    }
+
     static func sessions(_ sessions: [SessionInfo], own: UInt64, now: Int64) -> String {
         guard !sessions.isEmpty else { return "No sessions.\n" }
         var table = TextTable([
@@ -72,6 +92,7 @@ enum CommandText {
               -L 8080:hello:80                     a service, by its name in the cluster
               -D 1080                              all of them, through SOCKS
               -R 8000:localhost:8000               a port of the manager, to you
+              -R hello:80:localhost:9000           intercepts hello: its requests come to you
               -L 5353:dns.telepresence:53          the cluster's DNS: dig +tcp -p 5353 @localhost hello.default.svc.cluster.local
               -L 8081:api.telepresence:8081        the manager's API: curl localhost:8081/openapi.json
 

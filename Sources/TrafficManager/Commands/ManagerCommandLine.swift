@@ -4,6 +4,8 @@ struct ManagerCommandLine: Hashable {
     var isJSON = false
     /// Of `services`.
     var namespace: String?
+    /// Of `revoke`.
+    var intercept: String?
 
     enum Problem: Error, Hashable {
         /// There is no such command.
@@ -35,9 +37,14 @@ struct ManagerCommandLine: Hashable {
                     throw .usage(command, "\(word) needs the name of a namespace")
                 }
                 namespace = value
+            case let id where command == .revoke && intercept == nil && !id.hasPrefix("-"):
+                intercept = id
             default:
                 throw .usage(command, "unexpected \(word.shortened)")
             }
+        }
+        if command == .revoke, intercept == nil, self.command == .revoke {
+            throw .usage(command, "it needs the ID of an intercept, as list shows it")
         }
     }
 }

@@ -1,4 +1,5 @@
 import ControlAPI
+import SSHProtocol
 package import SSHServer
 
 /// Runs the built-in commands: texts for people, and with `--json` the models of the API, one line each.
@@ -48,6 +49,17 @@ package struct ManagerCommands: Sendable {
             return line.isJSON
                 ? try JSON.encode(ItemList(sessions)) + "\n"
                 : CommandText.sessions(sessions, own: session.id, now: now())
+        case .list:
+            let workloads = overview.intercepts?.workloads ?? []
+            return line.isJSON ? try JSON.encode(ItemList(workloads)) + "\n" : CommandText.workloads(workloads)
+        case .revoke:
+            guard session.permissions.isAdmin else { throw CommandFailure(description: "intercepts are revoked with an admin key") }
+            let id = line.intercept ?? ""
+            guard let revoked = overview.intercepts?.revoke(id) else {
+                throw CommandFailure(description: "there is no intercept \(id.shortened)")
+            }
+            return line.isJSON
+                ? try JSON.encode(revoked) + "\n" : "\(revoked.id) of \(revoked.holder) is ended\n"
         case .version:
             return line.isJSON
                 ? try JSON.encode(ManagerVersion.info) + "\n" : CommandText.version(ManagerVersion.info) + "\n"
@@ -55,6 +67,10 @@ package struct ManagerCommands: Sendable {
             return line.isJSON
                 ? try JSON.encode(ItemList(ManagerCommand.allCases.map(CommandInfo.init))) + "\n" : CommandText.help
         }
+    }
+
+    private struct CommandFailure: Error, CustomStringConvertible {
+        var description: String
     }
 
     private static func refusal(_ problem: ManagerCommandLine.Problem) -> CommandResult {

@@ -17,6 +17,7 @@ package struct Manager: Sendable {
     private let directory: StaticDirectory
     private let authorizedKeys: AuthorizedKeysFile
     private let overview: ManagerOverview
+    private let intercepts: InterceptService
     private let api: APIServer
     private let ssh: SSHServer
     private let logger: Logger
@@ -41,10 +42,13 @@ package struct Manager: Sendable {
         let list = ServiceList(services)
         let (namespace, subnets) = (configuration.delegate.namespace, configuration.delegate.egress.clusterSubnets)
         let datagrams = DatagramService(logger: logger)
+        intercepts = InterceptService(directory: services, namespace: namespace, logger: logger, now: clock)
+        let intercepts = intercepts
         overview = ManagerOverview(
             egress: configuration.delegate.egress.mode.rawValue, now: clock, services: { list.infos },
             cluster: { ClusterInfo(services.snapshot, namespace: namespace, subnets: subnets) },
-            datagrams: { datagrams.figures }, directoryProblem: { services.problem })
+            datagrams: { datagrams.figures }, directoryProblem: { services.problem },
+            intercepts: intercepts)
         let group = MultiThreadedEventLoopGroup.singleton
         let api = APIServer(overview: overview, group: group, logger: logger)
         let pool = NIOThreadPool(numberOfThreads: SystemResolver.threads)
@@ -55,8 +59,9 @@ package struct Manager: Sendable {
             services: [
                 .api: { channel, session in api.accept(channel, session: session) },
                 .dns: { channel, _ in serveDNS(on: channel, directory: services) },
+                .agent: { channel, session in intercepts.accept(channel, session: session) },
             ],
-            datagrams: datagrams)
+            datagrams: datagrams, intercepts: intercepts)
         var sshConfiguration = SSHServerConfiguration(
             listen: configuration.sshListen, hostKeys: hostKeys, authorizedKeys: authorizedKeys.source)
         sshConfiguration.limits = configuration.limits
@@ -88,10 +93,18 @@ package struct Manager: Sendable {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await handle(signals, group) }
+            tasks.addTask { try await expireLeases() }
             try await group.run()
             tasks.cancelAll()
         }
         logger.info("stopped")
+    }
+
+    private func expireLeases() async throws {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(1))
+            intercepts.expire()
+        }
     }
 
     private func handle(_ signals: UnixSignalsSequence, _ group: ServiceGroup) async {

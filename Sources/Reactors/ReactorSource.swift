@@ -3,45 +3,45 @@ import Glibc
 import NIOCore
 
 /// A socket of a reactor, and what its owner does with it. Touched only on the reactor's thread.
-class ReactorSource: @unchecked Sendable {
-    final let reactor: Reactor
+open class ReactorSource: @unchecked Sendable {
+    package final let reactor: Reactor
     /// -1 once it is closed.
-    private(set) final var descriptor: CInt
+    package private(set) final var descriptor: CInt
     final var isTouched = false
     /// There may be more to read than was read.
-    final var isReadable = false
+    package final var isReadable = false
     /// The peer has ended, or the connection is broken: it is read to its end.
-    final var isEnding = false
-    private(set) final var moderation = ReadModeration()
+    package final var isEnding = false
+    package private(set) final var moderation = ReadModeration()
 
-    init(reactor: Reactor, descriptor: CInt) {
+    package init(reactor: Reactor, descriptor: CInt) {
         self.reactor = reactor
         self.descriptor = descriptor
     }
 
-    /// What is new: nothing is said twice, so the owner remembers it.
-    func ready(_ readiness: Readiness) {}
+    /// What is new, as a `Readiness`: nothing is said twice, so the owner remembers it.
+    open func ready(_ readiness: UInt32) {}
 
     /// Asked for by `callAgain`.
-    func act() {}
+    open func act() {}
 
     /// Asked for by `callAtEnd`.
-    func flushTurn() {}
+    open func flushTurn() {}
 
     /// The socket is ready for reading, or it is time to see what is there.
-    func readable() {}
+    open func readable() {}
 
     /// The socket was read; there may have been nothing.
-    final func didRead(_ count: Int) {
+    package final func didRead(_ count: Int) {
         guard let change = moderation.didRead(count, now: .now()) else { return }
         _ = clinux_set_low_water(descriptor, change == .begin ? CInt(ReadModeration.lowWater) : 1)
         reactor.setModerated(self, change == .begin)
     }
 
-    final var isClosed: Bool { descriptor < 0 }
+    package final var isClosed: Bool { descriptor < 0 }
 
     /// Closes the descriptor, with a reset if the peer is not to take it for an orderly end.
-    final func closeDescriptor(reset: Bool = false) {
+    package final func closeDescriptor(reset: Bool = false) {
         guard !isClosed else { return }
         reactor.remove(self)
         if moderation.isModerated { reactor.setModerated(self, false) }
@@ -50,7 +50,7 @@ class ReactorSource: @unchecked Sendable {
     }
 
     /// The descriptor is somebody else's from now on.
-    final func giveAway(to next: ReactorSource) {
+    package final func giveAway(to next: ReactorSource) {
         reactor.replace(self, with: next)
         descriptor = -1
     }

@@ -1,20 +1,19 @@
 import CLinux
-import Dispatch
+package import Dispatch
 import Glibc
 import NIOConcurrencyHelpers
-import NIOCore
-import SSHProtocol
+package import NIOCore
 
-/// The event loop of the server's connections: one thread, its sockets, and the memory that they share.
+/// An event loop for many sockets that are read and written directly: one thread, its sockets, and the memory that they share.
 ///
 /// NIO's event loop in all that has no sockets — futures, timers, tasks of other threads — and less than it in what has:
 /// a socket is registered once, edge-triggered, and is read and written by its owner directly. What a turn makes to be
 /// written is written once, at its end.
 ///
 /// A turn goes: wait; tell the sources what has become ready; run timers and tasks; flush what the turn has touched.
-final class Reactor: EventLoop, @unchecked Sendable {
-    /// For connections of the cluster side: one for each processor, for as long as the process lives.
-    static let all: [Reactor] = (0..<max(1, System.coreCount)).map { Reactor(number: $0) }
+package final class Reactor: EventLoop, @unchecked Sendable {
+    /// One for each processor, for as long as the process lives.
+    package static let all: [Reactor] = (0..<max(1, System.coreCount)).map { Reactor(number: $0) }
 
     private let reactor: CInt
     private let wakeup: CInt
@@ -37,13 +36,14 @@ final class Reactor: EventLoop, @unchecked Sendable {
 
     // MARK: Memory
 
-    let packets = PacketBuffers()
+    /// What the sockets' owners keep for all of them on this thread.
+    package var attachment: AnyObject?
     /// What clients' sockets are read into: more than this would not fit into the processor's cache, beside what comes of
     /// it.
-    @exclusivity(unchecked) var input = ByteBufferAllocator().buffer(capacity: inputCapacity)
-    static let inputCapacity = 256 << 10
+    @exclusivity(unchecked) package var input = ByteBufferAllocator().buffer(capacity: inputCapacity)
+    package static let inputCapacity = 256 << 10
     /// What targets' sockets are read into.
-    let targetInput = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+    package let targetInput = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
     /// What sealed bytes are written from. A buffer that the socket has taken whole is used again.
     private var outputs: ContiguousArray<ByteBuffer> = []
     private static let keptOutputs = 8
@@ -106,7 +106,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
             guard let source = sources[descriptor], generations[descriptor] == UInt32(event.data >> 32) else {
                 continue
             }
-            source.ready(Readiness(rawValue: event.is))
+            source.ready(event.is)
         }
     }
 
@@ -161,7 +161,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     // MARK: Sources, on the thread
 
     /// Begins to watch a source's descriptor. Returns an errno.
-    func add(_ source: ReactorSource) -> CInt {
+    package func add(_ source: ReactorSource) -> CInt {
         let index = Int(source.descriptor)
         while sources.count <= index {
             sources.append(nil)
@@ -175,12 +175,12 @@ final class Reactor: EventLoop, @unchecked Sendable {
     }
 
     /// The descriptor of one source, which is watched, becomes another's.
-    func replace(_ source: ReactorSource, with next: ReactorSource) {
+    package func replace(_ source: ReactorSource, with next: ReactorSource) {
         sources[Int(source.descriptor)] = next
     }
 
     /// The descriptor is about to be closed.
-    func remove(_ source: ReactorSource) {
+    package func remove(_ source: ReactorSource) {
         let index = Int(source.descriptor)
         guard index < sources.count, sources[index] === source else { return }
         sources[index] = nil
@@ -188,10 +188,10 @@ final class Reactor: EventLoop, @unchecked Sendable {
     }
 
     /// `act()` is called in the next turn.
-    func callAgain(_ source: ReactorSource) { again.append(source) }
+    package func callAgain(_ source: ReactorSource) { again.append(source) }
 
     /// `flushTurn()` is called at the end of this turn.
-    func callAtEnd(_ source: ReactorSource) {
+    package func callAtEnd(_ source: ReactorSource) {
         guard !source.isTouched else { return }
         source.isTouched = true
         touched.append(source)
@@ -205,7 +205,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     // MARK: Memory, on the thread
 
     /// An empty buffer.
-    func takeOutput() -> ByteBuffer {
+    package func takeOutput() -> ByteBuffer {
         guard var buffer = outputs.popLast() else { return ByteBuffer() }
         buffer.clear()
         return buffer
@@ -215,16 +215,16 @@ final class Reactor: EventLoop, @unchecked Sendable {
     ///
     /// It is cleared when it is taken: only then is it certain that nobody else holds it, without which clearing
     /// allocates.
-    func giveBack(_ buffer: ByteBuffer) {
+    package func giveBack(_ buffer: ByteBuffer) {
         guard outputs.count < Self.keptOutputs, buffer.capacity <= Self.keptCapacity else { return }
         outputs.append(buffer)
     }
 
     // MARK: EventLoop
 
-    var inEventLoop: Bool { pthread_equal(pthread_self(), thread) != 0 }
+    package var inEventLoop: Bool { pthread_equal(pthread_self(), thread) != 0 }
 
-    func execute(_ task: @escaping @Sendable () -> Void) {
+    package func execute(_ task: @escaping @Sendable () -> Void) {
         if inEventLoop { return tasks.append(task) }
         let isFirst = inbox.withLockedValue { tasks in
             tasks.append(task)
@@ -235,14 +235,14 @@ final class Reactor: EventLoop, @unchecked Sendable {
         _ = write(wakeup, &one, MemoryLayout.size(ofValue: one))
     }
 
-    func submit<T>(_ task: @escaping @Sendable () throws -> T) -> EventLoopFuture<T> {
+    package func submit<T>(_ task: @escaping @Sendable () throws -> T) -> EventLoopFuture<T> {
         let promise = makePromise(of: T.self)
         execute { promise.assumeIsolated().completeWith(Result(catching: task)) }
         return promise.futureResult
     }
 
     @discardableResult
-    func scheduleTask<T>(deadline: NIODeadline, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
+    package func scheduleTask<T>(deadline: NIODeadline, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
         let promise = makePromise(of: T.self)
         let timer = TimerQueue.Timer(deadline: deadline) {
             promise.assumeIsolated().completeWith(Result(catching: task))
@@ -252,7 +252,7 @@ final class Reactor: EventLoop, @unchecked Sendable {
     }
 
     @discardableResult
-    func scheduleTask<T>(in delay: TimeAmount, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
+    package func scheduleTask<T>(in delay: TimeAmount, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
         scheduleTask(deadline: .now() + delay, task)
     }
 
@@ -260,12 +260,12 @@ final class Reactor: EventLoop, @unchecked Sendable {
         if inEventLoop { task() } else { execute(task) }
     }
 
-    func next() -> any EventLoop { self }
+    package func next() -> any EventLoop { self }
 
-    func makeIterator() -> EventLoopIterator { EventLoopIterator([self]) }
+    package func makeIterator() -> EventLoopIterator { EventLoopIterator([self]) }
 
     /// It serves the whole process, to its end.
-    func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
+    package func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
         queue.async { callback(EventLoopError.unsupportedOperation) }
     }
 }

@@ -1,23 +1,23 @@
 import CLinux
 import Glibc
-import NIOCore
+package import NIOCore
 
 /// Accepts connections.
-final class ListeningSocket: ReactorSource, @unchecked Sendable {
+package final class ListeningSocket: ReactorSource, @unchecked Sendable {
     /// Connections accepted in one turn.
     private static let perTurn = 64
     /// After a shortage, of descriptors most likely: others have to end first.
     private static let pause = TimeAmount.milliseconds(100)
 
     /// Of the connection: its descriptor, which is the callee's from then on, and whose it is.
-    typealias Accept = (_ descriptor: CInt, _ host: String, _ port: UInt16) -> Void
+    package typealias Accept = (_ descriptor: CInt, _ host: String, _ port: UInt16) -> Void
 
-    let address: SocketAddress
+    package let address: SocketAddress
     private let accept: Accept
 
     /// Listens, and accepts nothing before `start`. With `allowsBoth`, `::` takes connections of IPv4, too. Throws an
     /// `IOError`.
-    init(_ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept)
+    package init(_ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept)
         throws
     {
         let descriptor = clinux_stream_socket(address.protocol.rawValue)
@@ -41,11 +41,11 @@ final class ListeningSocket: ReactorSource, @unchecked Sendable {
     }
 
     /// Returns an errno.
-    func start() -> CInt { isClosed ? EBADF : reactor.add(self) }
+    package func start() -> CInt { isClosed ? EBADF : reactor.add(self) }
 
-    override func ready(_ readiness: Readiness) { act() }
+    package override func ready(_ readiness: UInt32) { act() }
 
-    override func act() {
+    package override func act() {
         for _ in 0..<Self.perTurn {
             guard !isClosed else { return }
             var peer = clinux_address()

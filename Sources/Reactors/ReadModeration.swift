@@ -1,9 +1,9 @@
-import NIOCore
+package import NIOCore
 
 /// Decides when a socket is read in larger pieces: while very much comes from it, waking for each packet costs
 /// more than the packet, so it is let come together for a moment — as a network card moderates its interrupts.
-struct ReadModeration {
-    enum Change {
+package struct ReadModeration {
+    package enum Change {
         case begin
         case end
     }
@@ -15,18 +15,20 @@ struct ReadModeration {
     /// Bytes in a window below which it is not: far enough from `much` that they do not take turns.
     private static let little = 96 << 10
     /// What is waited for: eight packets of stock clients.
-    static let lowWater = 256 << 10
+    package static let lowWater = 256 << 10
     /// How long it is waited for, which is what an interactive channel beside the bulk may lose.
     private static let delay = TimeAmount.microseconds(1000)
 
-    private(set) var isModerated = false
+    package private(set) var isModerated = false
     /// When to read at the latest.
-    private(set) var deadline = NIODeadline.distantFuture
+    package private(set) var deadline = NIODeadline.distantFuture
     private var windowStart = NIODeadline.uptimeNanoseconds(0)
     private var windowBytes = 0
 
+    package init() {}
+
     /// The socket was read; there may have been nothing.
-    mutating func didRead(_ count: Int, now: NIODeadline) -> Change? {
+    package mutating func didRead(_ count: Int, now: NIODeadline) -> Change? {
         windowBytes += count
         if isModerated { deadline = now + Self.delay }
         guard now - windowStart >= Self.window else { return nil }

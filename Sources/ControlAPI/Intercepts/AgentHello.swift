@@ -1,0 +1,33 @@
+/// What a traffic agent tells the manager of itself, as the first line on `agent.telepresence`.
+package struct AgentHello: Codable, Hashable, Sendable {
+    package struct Port: Codable, Hashable, Sendable {
+        /// Where the agent listens: the service's target port.
+        package var agentPort: UInt16
+        package var appPort: UInt16
+        /// `TCP` or `UDP`.
+        package var transport: String
+
+        package init(agentPort: UInt16, appPort: UInt16, transport: String = "TCP") {
+            self.agentPort = agentPort
+            self.appPort = appPort
+            self.transport = transport
+        }
+    }
+
+    package var kind: String
+    package var name: String
+    package var namespace: String
+    /// The replica, for people: a pod's name.
+    package var pod: String
+    package var version: String
+    package var ports: [Port]
+
+    package init(kind: String, name: String, namespace: String, pod: String, version: String, ports: [Port]) {
+        self.kind = kind
+        self.name = name
+        self.namespace = namespace
+        self.pod = pod
+        self.version = version
+        self.ports = ports
+    }
+}

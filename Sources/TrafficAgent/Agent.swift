@@ -1,0 +1,73 @@
+import ControlAPI
+import Glibc
+package import Logging
+package import NIOCore
+import NIOPosix
+import SSHClient
+import ServiceLifecycle
+
+/// A traffic agent: the app's connections pass through it, and those that are intercepted leave for their holders.
+package final class Agent: Sendable {
+    private let configuration: AgentConfiguration
+    private let rules = RuleBook()
+    private let eventLoop: any EventLoop
+    private let link: NIOLoopBound<ManagerLink>
+    private let logger: Logger
+
+    package init(_ configuration: AgentConfiguration, group: any EventLoopGroup, logger: Logger) async throws {
+        self.configuration = configuration
+        self.logger = logger
+        let eventLoop = group.next()
+        self.eventLoop = eventLoop
+        let rules = rules
+        link = try await eventLoop.submit {
+            NIOLoopBound(
+                ManagerLink(configuration, rules: rules, on: eventLoop, logger: logger), eventLoop: eventLoop)
+        }.get()
+    }
+
+    package struct ListenFailure: Error, CustomStringConvertible {
+        package var description: String
+    }
+
+    /// Serves until a graceful shutdown or cancellation. Throws a `ListenFailure` when a port cannot be had.
+    package func run() async throws {
+        var listeners: [PortListener] = []
+        for port in configuration.hello.ports where port.transport == "TCP" {
+            do {
+                listeners.append(try await listen(port))
+            } catch {
+                for listener in listeners { await listener.close() }
+                throw ListenFailure(
+                    description: "cannot listen on \(configuration.listenHost):\(port.agentPort): \(ConnectFailure.text(error))")
+            }
+        }
+        for (listener, port) in zip(listeners, configuration.hello.ports) {
+            logger.info(
+                "listening", metadata: ["port": "\(listener.address.port ?? 0)", "app": "\(port.appPort)"])
+        }
+        try await eventLoop.submit { [link] in link.value.start() }.get()
+        await cancelWhenGracefulShutdown {
+            let (stream, continuation) = AsyncStream<Void>.makeStream()
+            for await _ in stream {}
+            continuation.finish()
+        }
+        for listener in listeners { await listener.close() }
+        try await eventLoop.submit { [link] in link.value.close() }.get()
+    }
+
+    private func listen(_ port: AgentHello.Port) async throws -> PortListener {
+        let app = try SocketAddress(ipAddress: configuration.appHost, port: Int(port.appPort))
+        let connection = InterceptedConnection(link: link, app: app, eventLoop: eventLoop, logger: logger)
+        return try await PortListener.start(
+            on: try SocketAddress(ipAddress: configuration.listenHost, port: Int(port.agentPort)), app: app,
+            agentPort: port.agentPort, rules: rules
+        ) { descriptor, verdict, originator in
+            guard let rule = verdict.intercept else {
+                close(descriptor)
+                return
+            }
+            connection.begin(descriptor, rule, isConnected: verdict.isConnected, from: originator)
+        }
+    }
+}

@@ -1,0 +1,340 @@
+package import ControlAPI
+import Kubernetes
+package import Logging
+package import NIOCore
+import NIOConcurrencyHelpers
+import SSHProtocol
+package import SSHServer
+
+/// The intercepts of a manager: forwards for workloads become claims, agents are told what to do, and connections that
+/// they pass on are led to the holders' sessions.
+package final class InterceptService: Sendable {
+    /// How long a connection waits for a holder that is away.
+    static let patience = TimeAmount.seconds(5)
+    /// Connections that wait for one holder.
+    static let maximumWaiting = 1024
+
+    private struct Waiting {
+        var promise: EventLoopPromise<Destination>
+        var timeout: Scheduled<Void>
+    }
+
+    private struct State {
+        var table = InterceptTable()
+        var agents: [UInt64: AgentLink] = [:]
+        var waiting: [String: [UInt64: Waiting]] = [:]
+        var lastNumber: UInt64 = 0
+    }
+
+    private let state = NIOLockedValueBox(State())
+    private let directory: Directory
+    private let namespace: String
+    private let logger: Logger
+    private let now: @Sendable () -> Int64
+
+    package init(directory: Directory, namespace: String, logger: Logger, now: @escaping @Sendable () -> Int64) {
+        self.directory = directory
+        self.namespace = namespace
+        self.logger = logger
+        self.now = now
+    }
+
+    // MARK: Holders
+
+    private struct Claim {
+        var spec: InterceptSpec
+        var workload: InterceptTable.Workload
+        var port: UInt16
+        var bindAddress: String
+        var holder: InterceptTable.Holder
+        var session: UInt64
+
+        func claim(in table: inout InterceptTable, now: Int64) -> Result<String, InterceptTable.Refusal> {
+            table.claim(
+                spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder, session: session, now: now)
+        }
+    }
+
+    /// A `tcpip-forward` whose bind address is a name.
+    func claim(_ bindAddress: String, port: UInt16, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure> {
+        let claim: Claim
+        switch prepare(bindAddress, port: port, for: session) {
+        case .failure(let failure): return .failure(failure)
+        case .success(let prepared): claim = prepared
+        }
+        let result = state.withLockedValue { state in
+            let result = claim.claim(in: &state.table, now: now())
+            publish(&state)
+            return result
+        }
+        if let failure = Self.failure(result, claim.workload) { return .failure(failure) }
+        if case .success(let id) = result {
+            logger.info("intercept began", metadata: ["intercept": "\(id)", "holder": "\(claim.holder.name)"])
+            returned(id, session: session.id, bindAddress: bindAddress, port: port)
+        }
+        return .success(.virtual)
+    }
+
+    private static func failure(
+        _ result: Result<String, InterceptTable.Refusal>, _ workload: InterceptTable.Workload
+    ) -> OpenFailure? {
+        switch result {
+        case .success: nil
+        case .failure(.conflict(let rival)):
+            OpenFailure(
+                .administrativelyProhibited,
+                "\(workload.name) is intercepted by \(rival.holder.name)"
+                    + (rival.spec.filter.isEmpty ? "" : " (\(rival.spec.filter.text))"))
+        case .failure(.full):
+            OpenFailure(.resourceShortage, "there are \(InterceptTable.maximumIntercepts) intercepts already")
+        }
+    }
+
+    private func prepare(_ bindAddress: String, port: UInt16, for session: SessionIdentity) -> Result<Claim, OpenFailure> {
+        let spec: InterceptSpec
+        do throws(InterceptSpec.Problem) {
+            spec = try InterceptSpec(parsing: bindAddress)
+        } catch {
+            return .failure(OpenFailure(.administrativelyProhibited, error.description))
+        }
+        guard port > 0 else {
+            return .failure(
+                OpenFailure(.administrativelyProhibited, "an intercept of \(spec.name) needs the service's port"))
+        }
+        let workload = InterceptTable.Workload(namespace: spec.namespace ?? namespace, name: spec.name)
+        if let problem = problem(of: workload, port: port, isDatagram: spec.isDatagram) {
+            return .failure(OpenFailure(.administrativelyProhibited, problem))
+        }
+        let holder = InterceptTable.Holder(
+            name: spec.holder ?? Self.name(of: session), keyFingerprint: session.keyFingerprint)
+        return .success(
+            Claim(
+                spec: spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder, session: session.id))
+    }
+
+    /// Why a claim would be refused now; nobody is kept from making it.
+    func refusal(of bindAddress: String, port: UInt16, for session: SessionIdentity) -> OpenFailure? {
+        if let failure = session.permissions.permitsListen(host: bindAddress, port: port) { return failure }
+        switch prepare(bindAddress, port: port, for: session) {
+        case .failure(let failure): return failure
+        case .success(let claim):
+            var table = state.withLockedValue { $0.table }
+            return Self.failure(claim.claim(in: &table, now: now()), claim.workload)
+        }
+    }
+
+    private static func name(of session: SessionIdentity) -> String {
+        session.keyComment.isEmpty ? "\(session.user)@\(session.sourceAddress)" : session.keyComment
+    }
+
+    /// Why a workload's port cannot be intercepted, whoever asks.
+    private func problem(of workload: InterceptTable.Workload, port: UInt16, isDatagram: Bool) -> String? {
+        let snapshot = directory.snapshot
+        let hasAgent = state.withLockedValue { $0.table.agents.values.contains { $0.workload == workload } }
+        guard let service = snapshot.service(workload.name, namespace: workload.namespace) else {
+            return hasAgent
+                ? nil
+                : "\(workload.name) is neither an address of the manager nor a workload of namespace \(workload.namespace)"
+        }
+        let ports = service.service.ports.filter { $0.transport == (isDatagram ? .udp : .tcp) }.map(\.port)
+        if hasAgent || ports.contains(port) { return nil }
+        let known = ports.prefix(8).map(String.init).joined(separator: ", ")
+        return "service \(workload.name) has no port \(port) (it has \(known.isEmpty ? "none" : known))"
+    }
+
+    func ended(_ bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {
+        let orphans = state.withLockedValue { state -> [Waiting] in
+            let before = Set(state.table.intercepts.keys)
+            state.table.ended(
+                bindAddress: bindAddress, port: port, session: session.id, isWithdrawn: isWithdrawn, now: now())
+            publish(&state)
+            return takeWaiting(&state, of: before.subtracting(state.table.intercepts.keys))
+        }
+        fail(orphans)
+    }
+
+    /// Ends an intercept, whoever holds it; the session that had it, and what it had asked for.
+    package func revoke(_ id: String) -> InterceptInfo? {
+        let (info, orphans) = state.withLockedValue { state -> (InterceptInfo?, [Waiting]) in
+            guard let intercept = state.table.intercepts[id] else { return (nil, []) }
+            let info = state.table.info(intercept)
+            state.table.remove(id)
+            publish(&state)
+            return (info, takeWaiting(&state, of: [id]))
+        }
+        fail(orphans)
+        if let info { logger.info("intercept revoked", metadata: ["intercept": "\(info.id)"]) }
+        return info
+    }
+
+    /// Ends the leases that are over; called now and then.
+    package func expire() {
+        let orphans = state.withLockedValue { state -> [Waiting] in
+            let before = Set(state.table.intercepts.keys)
+            guard state.table.expire(now: now()) else { return [] }
+            publish(&state)
+            return takeWaiting(&state, of: before.subtracting(state.table.intercepts.keys))
+        }
+        fail(orphans)
+    }
+
+    // MARK: Connections of agents
+
+    static let suffix = ".intercept.telepresence"
+
+    /// Where a connection that an agent passes on leads: the holder's session; if it is away, when it comes back.
+    func destination(
+        ofIntercept id: String, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination> {
+        guard session.permissions.trafficAgent != nil else {
+            return eventLoop.makeSucceededFuture(
+                .refused(OpenFailure(.administrativelyProhibited, "only traffic agents pass intercepted traffic on")))
+        }
+        return state.withLockedValue { state in
+            guard let intercept = state.table.intercepts[id], permits(session, intercept.workload) else {
+                return eventLoop.makeSucceededFuture(.refused(Self.gone(id)))
+            }
+            if let holder = intercept.session {
+                return eventLoop.makeSucceededFuture(
+                    .forward(
+                        ForwardDestination(session: holder, bindAddress: intercept.bindAddress, port: intercept.port)))
+            }
+            guard state.waiting[id]?.count ?? 0 < Self.maximumWaiting else {
+                return eventLoop.makeSucceededFuture(.refused(Self.away(intercept.holder.name)))
+            }
+            state.lastNumber += 1
+            let number = state.lastNumber
+            let promise = eventLoop.makePromise(of: Destination.self)
+            let name = intercept.holder.name
+            let timeout = eventLoop.scheduleTask(in: Self.patience) { [weak self] in
+                _ = self?.state.withLockedValue { $0.waiting[id]?.removeValue(forKey: number) }
+                promise.succeed(.refused(Self.away(name)))
+            }
+            state.waiting[id, default: [:]][number] = Waiting(promise: promise, timeout: timeout)
+            return promise.futureResult
+        }
+    }
+
+    private func permits(_ session: SessionIdentity, _ workload: InterceptTable.Workload) -> Bool {
+        guard let agent = session.permissions.trafficAgent else { return false }
+        return agent == "*" || agent == workload.name || agent == "\(workload.name).\(workload.namespace)"
+    }
+
+    private static func gone(_ id: String) -> OpenFailure {
+        OpenFailure(.administrativelyProhibited, "there is no intercept \(id)")
+    }
+
+    private static func away(_ holder: String) -> OpenFailure {
+        OpenFailure(.resourceShortage, "\(holder) is away")
+    }
+
+    private func takeWaiting(_ state: inout State, of ids: some Sequence<String>) -> [Waiting] {
+        ids.flatMap { (state.waiting.removeValue(forKey: $0) ?? [:]).values }
+    }
+
+    private func fail(_ orphans: [Waiting]) {
+        for waiting in orphans {
+            waiting.timeout.cancel()
+            waiting.promise.succeed(.refused(Self.gone("any more")))
+        }
+    }
+
+    private func returned(_ id: String, session: UInt64, bindAddress: String, port: UInt16) {
+        let waiting = state.withLockedValue { takeWaiting(&$0, of: [id]) }
+        for waiting in waiting {
+            waiting.timeout.cancel()
+            // The forward is the session's in the same turn of its loop; who waited comes after it.
+            waiting.promise.succeed(
+                .forward(ForwardDestination(session: session, bindAddress: bindAddress, port: port)))
+        }
+    }
+
+    // MARK: Agents
+
+    /// Takes the agent's end of `agent.telepresence` over.
+    package func accept(_ channel: any Channel, session: SessionIdentity) -> EventLoopFuture<Void> {
+        channel.eventLoop.submit { [self] in
+            let link = AgentLink(service: self, session: session, channel: channel)
+            try channel.pipeline.syncOperations.addHandler(link.makeHandler())
+        }
+    }
+
+    func arrived(_ hello: AgentHello, link: AgentLink) -> String? {
+        let workload = InterceptTable.Workload(namespace: hello.namespace, name: hello.name)
+        guard permits(link.session, workload) else {
+            return "\(link.session.permissions.origin) is not for an agent of \(hello.name) in \(hello.namespace)"
+        }
+        state.withLockedValue { state in
+            state.table.arrived(hello, agent: link.session.id)
+            state.agents[link.session.id] = link
+            publish(&state, to: link)
+        }
+        logger.info("agent arrived", metadata: ["workload": "\(hello.name)", "pod": "\(hello.pod)"])
+        return nil
+    }
+
+    func left(_ link: AgentLink) {
+        state.withLockedValue { state in
+            guard state.agents[link.session.id] === link else { return }
+            state.agents[link.session.id] = nil
+            state.table.left(agent: link.session.id)
+        }
+    }
+
+    func reported(_ report: AgentReport, link: AgentLink) {
+        state.withLockedValue { $0.table.reported(report, agent: link.session.id) }
+    }
+
+    /// Tells the agents what has changed for them.
+    private func publish(_ state: inout State) {
+        for link in state.agents.values { publish(&state, to: link) }
+    }
+
+    private func publish(_ state: inout State, to link: AgentLink) {
+        let snapshot = directory.snapshot
+        link.send(
+            state.table.rules(for: link.session.id) { workload, port, isDatagram in
+                let answer = snapshot.resolve(
+                    host: workload.name, port: port, namespace: workload.namespace, transport: isDatagram ? .udp : .tcp)
+                guard case .endpoints(let endpoints) = answer else { return [] }
+                return Set(endpoints.map(\.port))
+            })
+    }
+
+    // MARK: Telling
+
+    package var intercepts: [InterceptInfo] {
+        state.withLockedValue { state in
+            state.table.intercepts.values.sorted { ($0.workload, $0.id) < ($1.workload, $1.id) }.map(state.table.info)
+        }
+    }
+
+    /// All workloads: those that have agents, and those that services are named after.
+    package var workloads: [WorkloadInfo] {
+        let snapshot = directory.snapshot
+        return state.withLockedValue { state in
+            var infos: [InterceptTable.Workload: WorkloadInfo] = [:]
+            for service in snapshot.services where service.service.externalName == nil {
+                let workload = InterceptTable.Workload(namespace: service.namespace, name: service.name)
+                infos[workload] = WorkloadInfo(
+                    kind: "deployment", name: workload.name, namespace: workload.namespace, services: [service.name],
+                    agents: 0, problem: "there is no traffic-agent beside it", intercepts: [])
+            }
+            for agent in state.table.agents.values {
+                var info =
+                    infos[agent.workload]
+                    ?? WorkloadInfo(
+                        kind: agent.hello.kind, name: agent.workload.name, namespace: agent.workload.namespace,
+                        services: [], agents: 0, problem: nil, intercepts: [])
+                info.kind = agent.hello.kind
+                info.agents += 1
+                info.problem = nil
+                infos[agent.workload] = info
+            }
+            for intercept in state.table.intercepts.values.sorted(by: { $0.id < $1.id }) {
+                infos[intercept.workload]?.intercepts.append(state.table.info(intercept))
+            }
+            return infos.sorted { $0.key < $1.key }.map(\.value)
+        }
+    }
+}

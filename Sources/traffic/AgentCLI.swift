@@ -1,0 +1,164 @@
+import ArgumentParser
+import ControlAPI
+import Glibc
+import Logging
+import NIOPosix
+import SSHClient
+import SSHProtocol
+import ServiceLifecycle
+import TrafficAgent
+import TrafficManager
+import UnixSignals
+
+/// `traffic agent`
+struct AgentCLI: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agent",
+        abstract: "Stands beside an app, and hands its traffic to whoever intercepts it.",
+        discussion: """
+            Listens where the service leads, and passes every connection to the app, byte for byte; those that are \
+            intercepted leave through an SSH session with the traffic manager instead. Without a manager the app has \
+            all its traffic.
+
+            Every option has an environment variable, which a flag overrides.
+
+            EXAMPLES
+
+              Beside an app on port 8080, whose service leads to port 9900:
+
+                AGENT_NAME=hello APP_PORT=8080 MANAGER_HOST=traffic-manager traffic agent \\
+                    --identity agent_key --manager-host-key SHA256:…
+
+              The manager lets it in by a line of its authorized_keys:
+
+                traffic-agent="hello" ssh-ed25519 AAAA…
+
+            EXIT STATUS
+
+              0 after a graceful end, 1 when something failed, 2 when an argument is wrong.
+            """)
+
+    @Option(help: ArgumentHelp("The workload it stands beside (AGENT_NAME).", valueName: "name"))
+    var name: String?
+    @Option(help: ArgumentHelp("Its namespace (AGENT_NAMESPACE; default).", valueName: "name"))
+    var namespace: String?
+    @Option(help: ArgumentHelp("Its kind (AGENT_KIND; deployment).", valueName: "kind"))
+    var kind: String?
+    @Option(
+        name: .customLong("port"),
+        help: ArgumentHelp(
+            """
+            Where to listen, and the app's port: 9900:8080, 9900:8080/UDP; repeatable (AGENT_PORT and APP_PORT, or \
+            AGENT_PORTS with commas between).
+            """, valueName: "agent:app"))
+    var ports: [String] = []
+    @Option(help: ArgumentHelp("The address to listen on (AGENT_LISTEN; 0.0.0.0).", valueName: "address"))
+    var listen: String?
+    @Option(help: ArgumentHelp("Where the app is (APP_HOST; 127.0.0.1).", valueName: "address"))
+    var appHost: String?
+    @Option(help: ArgumentHelp("The traffic manager (MANAGER_HOST, MANAGER_PORT; port 8022).", valueName: "host[:port]"))
+    var manager: String?
+    @Option(help: ArgumentHelp("The agent's private key (AGENT_IDENTITY).", valueName: "file"))
+    var identity: String?
+    @Option(help: ArgumentHelp("The manager's host key (MANAGER_HOST_KEY).", valueName: "SHA256:…"))
+    var managerHostKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "A path of health probes, which the app answers itself; repeatable (PROBE_PATHS).", valueName: "path"))
+    var probePath: [String] = []
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical (LOG_LEVEL).", valueName: "level"))
+    var logLevel: LogLevel?
+    @Option(help: ArgumentHelp("text or json: one object on each line, on standard error.", valueName: "format"))
+    var logFormat = LogFormat.text
+
+    private func environment(_ name: String) -> String? {
+        guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
+        return value
+    }
+
+    private func required(_ flag: String?, _ variable: String, _ what: String) throws -> String {
+        guard let value = flag ?? environment(variable) else {
+            throw StartFailure.badInput("\(what) is missing: give it, or set \(variable)")
+        }
+        return value
+    }
+
+    private func port(_ text: Substring) throws -> AgentHello.Port {
+        let parts = text.split(separator: "/", maxSplits: 1)
+        let numbers = (parts.first ?? "").split(separator: ":").map { UInt16($0) }
+        let transport = parts.count > 1 ? parts[1].uppercased() : "TCP"
+        guard numbers.count == 2, let agent = numbers[0], let app = numbers[1], agent > 0, app > 0,
+            transport == "TCP" || transport == "UDP"
+        else { throw StartFailure.badInput("--port \(text): expected AGENT:APP, as in 9900:8080 or 9900:8080/UDP") }
+        return AgentHello.Port(agentPort: agent, appPort: app, transport: transport)
+    }
+
+    private func agentPorts() throws -> [AgentHello.Port] {
+        if !ports.isEmpty { return try ports.map { try port($0[...]) } }
+        if let list = environment("AGENT_PORTS") { return try list.split(separator: ",").map(port) }
+        let app = try required(nil, "APP_PORT", "the app's port")
+        return [try port("\(environment("AGENT_PORT") ?? "9900"):\(app)")]
+    }
+
+    func run() async throws {
+        let address = try managerAddress()
+        let path = try required(identity, "AGENT_IDENTITY", "--identity")
+        let pin = try required(managerHostKey, "MANAGER_HOST_KEY", "--manager-host-key")
+        guard HostKeyPin.isFingerprint(pin) else {
+            throw StartFailure.badInput("--manager-host-key \(pin): expected SHA256: and 43 characters of base64")
+        }
+        let key: ClientIdentity
+        do throws(SSHClientError) {
+            key = try ClientIdentity(path: path)
+        } catch {
+            throw StartFailure.badInput(error.text)
+        }
+        let client = SSHClientConfiguration(
+            host: address.host, port: address.port, user: "agent", identity: key,
+            hostKeys: HostKeyPin(fingerprints: [pin]))
+        let hello = AgentHello(
+            kind: kind ?? environment("AGENT_KIND") ?? "deployment",
+            name: try required(name, "AGENT_NAME", "--name"),
+            namespace: namespace ?? environment("AGENT_NAMESPACE") ?? "default",
+            pod: environment("POD_NAME") ?? environment("HOSTNAME") ?? "", version: ManagerVersion.string,
+            ports: try agentPorts())
+        var configuration = AgentConfiguration(hello: hello, manager: client)
+        configuration.listenHost = listen ?? environment("AGENT_LISTEN") ?? "0.0.0.0"
+        configuration.appHost = appHost ?? environment("APP_HOST") ?? "127.0.0.1"
+        configuration.probePaths =
+            probePath + (environment("PROBE_PATHS") ?? "").split(separator: ",").map(String.init)
+        let level = logLevel?.level ?? environment("LOG_LEVEL").flatMap { Logger.Level(rawValue: $0) } ?? .info
+        let format = logFormat
+        let logger = Logger(label: "traffic-agent") { _ in StandardErrorLogHandler(format: format, level: level) }
+        try await serve(configuration, logger)
+    }
+
+    private func managerAddress() throws -> (host: String, port: Int) {
+        let text = try required(manager, "MANAGER_HOST", "--manager")
+        let port = Int(environment("MANAGER_PORT") ?? "8022") ?? 8022
+        let isBare = text.utf8.count(where: { $0 == UInt8(ascii: ":") }) != 1
+        guard !isBare else { return (text, port) }
+        let parts = text.split(separator: ":")
+        guard parts.count == 2, let number = Int(parts[1]), (1...65535).contains(number) else {
+            throw StartFailure.badInput("--manager \(text): expected HOST or HOST:PORT")
+        }
+        return (String(parts[0]), number)
+    }
+
+    private func serve(_ configuration: AgentConfiguration, _ logger: Logger) async throws {
+        let agent = try await Agent(configuration, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        let group = ServiceGroup(
+            services: [AgentService(agent: agent)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        do {
+            try await group.run()
+        } catch let error as Agent.ListenFailure {
+            throw StartFailure.failed(error.description)
+        }
+    }
+
+    private struct AgentService: Service {
+        let agent: Agent
+
+        func run() async throws { try await agent.run() }
+    }
+}
