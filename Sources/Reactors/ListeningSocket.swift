@@ -17,7 +17,9 @@ package final class ListeningSocket: ReactorSource, @unchecked Sendable {
 
     /// Listens, and accepts nothing before `start`. With `allowsBoth`, `::` takes connections of IPv4, too. Throws an
     /// `IOError`.
-    package init(_ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept)
+    package init(
+        _ address: SocketAddress, allowsBoth: Bool, backlog: CInt, on reactor: Reactor, accept: @escaping Accept
+    )
         throws
     {
         let descriptor = clinux_stream_socket(address.protocol.rawValue)

@@ -39,7 +39,8 @@ package final class Agent: Sendable {
             } catch {
                 for listener in listeners { await listener.close() }
                 throw ListenFailure(
-                    description: "cannot listen on \(configuration.listenHost):\(port.agentPort): \(ConnectFailure.text(error))")
+                    description:
+                        "cannot listen on \(configuration.listenHost):\(port.agentPort): \(ConnectFailure.text(error))")
             }
         }
         for (listener, port) in zip(listeners, configuration.hello.ports) {

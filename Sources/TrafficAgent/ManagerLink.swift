@@ -81,9 +81,10 @@ final class ManagerLink {
         SocketPair.make(on: eventLoop).assumeIsolated().whenComplete { [weak self] result in
             guard let self, case .success((let app, let ours)) = result else { return }
             do {
-                try ours.pipeline.syncOperations.addHandler(AgentControlHandler(self.configuration.hello) { [weak self] in
-                    self?.told($0) ?? AgentReport(revision: 0)
-                })
+                try ours.pipeline.syncOperations.addHandler(
+                    AgentControlHandler(self.configuration.hello) { [weak self] in
+                        self?.told($0) ?? AgentReport(revision: 0)
+                    })
             } catch {
                 app.close(promise: nil)
                 return ours.close(promise: nil)

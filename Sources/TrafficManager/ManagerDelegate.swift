@@ -71,7 +71,8 @@ package struct ManagerDelegate: SSHServerDelegate {
         let request = ListenerPolicy.request(bindAddress)
         if case .name(let name) = request {
             return intercepts?.claim(name, port: port, for: session)
-                ?? .failure(OpenFailure(.administrativelyProhibited, "\(name.shortened) is not an address of the manager"))
+                ?? .failure(
+                    OpenFailure(.administrativelyProhibited, "\(name.shortened) is not an address of the manager"))
         }
         if port != 0, port < 1024, !configuration.listeners.allowsPrivilegedPorts {
             return .failure(

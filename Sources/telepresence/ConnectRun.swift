@@ -119,10 +119,13 @@ final class ConnectRun {
         throw Failure("another telepresence connect failed at the same time; its log is \(client.paths.log)")
     }
 
-    /// Runs the command, and ends the session when it has ended; its exit status.
-    func runCommand(in status: DaemonStatus, thenQuit client: DaemonClient?) async throws -> Int32 {
+    /// Runs the command, and ends the session when it has ended, after `before`; its exit status.
+    func runCommand(
+        in status: DaemonStatus, before: () async -> Void = {}, thenQuit client: DaemonClient?
+    ) async throws -> Int32 {
         SessionEnvironment.set(for: status)
         let code = try await runCommand(SessionEnvironment.command(command, in: status))
+        await before()
         guard let client else { return code }
         say("Disconnecting...")
         do {

@@ -41,6 +41,8 @@ struct Telepresence: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Session", subcommands: [Connect.self, Quit.self, Status.self, LogLevel.self, Logs.self]),
+            CommandGroup(
+                name: "Intercepts", subcommands: [Intercept.self, Wiretap.self, Leave.self, List.self, Revoke.self]),
             CommandGroup(name: "Single ports", subcommands: [Forward.self]),
             CommandGroup(
                 name: "Setting up",

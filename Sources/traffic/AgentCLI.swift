@@ -56,7 +56,8 @@ struct AgentCLI: AsyncParsableCommand {
     var listen: String?
     @Option(help: ArgumentHelp("Where the app is (APP_HOST; 127.0.0.1).", valueName: "address"))
     var appHost: String?
-    @Option(help: ArgumentHelp("The traffic manager (MANAGER_HOST, MANAGER_PORT; port 8022).", valueName: "host[:port]"))
+    @Option(
+        help: ArgumentHelp("The traffic manager (MANAGER_HOST, MANAGER_PORT; port 8022).", valueName: "host[:port]"))
     var manager: String?
     @Option(help: ArgumentHelp("The agent's private key (AGENT_IDENTITY).", valueName: "file"))
     var identity: String?
@@ -66,7 +67,8 @@ struct AgentCLI: AsyncParsableCommand {
         help: ArgumentHelp(
             "A path of health probes, which the app answers itself; repeatable (PROBE_PATHS).", valueName: "path"))
     var probePath: [String] = []
-    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical (LOG_LEVEL).", valueName: "level"))
+    @Option(
+        help: ArgumentHelp("trace, debug, info, notice, warning, error or critical (LOG_LEVEL).", valueName: "level"))
     var logLevel: LogLevel?
     @Option(help: ArgumentHelp("text or json: one object on each line, on standard error.", valueName: "format"))
     var logFormat = LogFormat.text

@@ -20,7 +20,8 @@ import Testing
             "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
         ],
         "SSHServer": [
-            "SSHProtocol", "Reactors", "CLinux", "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
+            "SSHProtocol", "Reactors", "CLinux", "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "Logging",
+            "ServiceLifecycle",
         ],
         "TrafficManager": [
             "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
@@ -36,7 +37,8 @@ import Testing
             "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
         ],
         "traffic": [
-            "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "UnixSignals", "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
+            "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "UnixSignals",
+            "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
             "NIOPosix",
         ],
         "telepresence": [

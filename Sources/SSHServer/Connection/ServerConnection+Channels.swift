@@ -377,7 +377,8 @@ extension ServerConnection {
 
     /// Asks this session's client for a channel that is joined to `descriptor`. `promise` is told whether it takes it.
     private func openForward(
-        _ forward: ForwardDestination, on descriptor: CInt, link: RelayLink, from originator: (host: String, port: UInt32),
+        _ forward: ForwardDestination, on descriptor: CInt, link: RelayLink,
+        from originator: (host: String, port: UInt32),
         _ promise: EventLoopPromise<OpenFailure?>
     ) {
         let place = RemoteForward.Place.tcp(address: forward.bindAddress, port: forward.port)

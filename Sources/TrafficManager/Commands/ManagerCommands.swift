@@ -53,7 +53,9 @@ package struct ManagerCommands: Sendable {
             let workloads = overview.intercepts?.workloads ?? []
             return line.isJSON ? try JSON.encode(ItemList(workloads)) + "\n" : CommandText.workloads(workloads)
         case .revoke:
-            guard session.permissions.isAdmin else { throw CommandFailure(description: "intercepts are revoked with an admin key") }
+            guard session.permissions.isAdmin else {
+                throw CommandFailure(description: "intercepts are revoked with an admin key")
+            }
             let id = line.intercept ?? ""
             guard let revoked = overview.intercepts?.revoke(id) else {
                 throw CommandFailure(description: "there is no intercept \(id.shortened)")

@@ -1,8 +1,8 @@
 package import ControlAPI
 import Kubernetes
 package import Logging
-package import NIOCore
 import NIOConcurrencyHelpers
+package import NIOCore
 import SSHProtocol
 package import SSHServer
 
@@ -51,12 +51,14 @@ package final class InterceptService: Sendable {
 
         func claim(in table: inout InterceptTable, now: Int64) -> Result<String, InterceptTable.Refusal> {
             table.claim(
-                spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder, session: session, now: now)
+                spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder, session: session,
+                now: now)
         }
     }
 
     /// A `tcpip-forward` whose bind address is a name.
-    func claim(_ bindAddress: String, port: UInt16, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure> {
+    func claim(_ bindAddress: String, port: UInt16, for session: SessionIdentity) -> Result<ListenerPlace, OpenFailure>
+    {
         let claim: Claim
         switch prepare(bindAddress, port: port, for: session) {
         case .failure(let failure): return .failure(failure)
@@ -90,7 +92,9 @@ package final class InterceptService: Sendable {
         }
     }
 
-    private func prepare(_ bindAddress: String, port: UInt16, for session: SessionIdentity) -> Result<Claim, OpenFailure> {
+    private func prepare(_ bindAddress: String, port: UInt16, for session: SessionIdentity) -> Result<
+        Claim, OpenFailure
+    > {
         let spec: InterceptSpec
         do throws(InterceptSpec.Problem) {
             spec = try InterceptSpec(parsing: bindAddress)
@@ -109,7 +113,8 @@ package final class InterceptService: Sendable {
             name: spec.holder ?? Self.name(of: session), keyFingerprint: session.keyFingerprint)
         return .success(
             Claim(
-                spec: spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder, session: session.id))
+                spec: spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder,
+                session: session.id))
     }
 
     /// Why a claim would be refused now; nobody is kept from making it.

@@ -72,8 +72,48 @@ package struct DaemonClient: Sendable {
         return true
     }
 
+    // MARK: Intercepts
+
+    /// More than an agent may take to follow.
+    private static let interceptTimeout = TimeAmount.seconds(45)
+
+    package func intercept(_ request: InterceptRequest) async throws -> LocalIntercept {
+        let body = try JSON.encode(request)
+        return try JSON.decode(
+            LocalIntercept.self, from: try await need(.post, "/v1/intercepts", body, timeout: Self.interceptTimeout))
+    }
+
+    package func intercepts() async throws -> [LocalIntercept] {
+        try JSON.decode(ItemList<LocalIntercept>.self, from: try await need(.get, "/v1/intercepts")).items
+    }
+
+    package func leave(_ name: String) async throws {
+        _ = try await need(.post, "/v1/intercepts/leave", try JSON.encode(ItemName(name: name)))
+    }
+
+    package func revoke(_ id: String) async throws -> InterceptInfo {
+        try JSON.decode(
+            InterceptInfo.self,
+            from: try await need(.post, "/v1/intercepts/revoke", try JSON.encode(ItemName(name: id))))
+    }
+
+    package func workloads() async throws -> [WorkloadInfo] {
+        try JSON.decode(ItemList<WorkloadInfo>.self, from: try await need(.get, "/v1/workloads")).items
+    }
+
+    private func need(
+        _ method: HTTPExchange.Method, _ path: String, _ body: String? = nil, timeout: TimeAmount = timeout
+    ) async throws -> String {
+        guard let answer = try await ask(method, path, body: body, timeout: timeout) else {
+            throw WorkstationError("not connected: run telepresence connect first")
+        }
+        return answer
+    }
+
     /// The body of the answer; `nil`: there is no daemon.
-    private func ask(_ method: HTTPExchange.Method, _ path: String, body: String? = nil) async throws -> String? {
+    private func ask(
+        _ method: HTTPExchange.Method, _ path: String, body: String? = nil, timeout: TimeAmount = timeout
+    ) async throws -> String? {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let socket = paths.socket
         let connected: any Channel
@@ -87,9 +127,10 @@ package struct DaemonClient: Sendable {
         } catch {
             throw WorkstationError("\(socket): cannot ask the daemon: \(error)")
         }
+        let limit = timeout
         let answer = try await eventLoop.flatSubmit {
             let promise = eventLoop.makePromise(of: HTTPExchange.Answer.self)
-            let timeout = eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) {
+            let timeout = eventLoop.assumeIsolated().scheduleTask(in: limit) {
                 promise.fail(
                     WorkstationError("\(socket): the daemon does not answer; telepresence doctor may know why"))
                 connected.close(promise: nil)

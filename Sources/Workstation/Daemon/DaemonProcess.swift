@@ -134,6 +134,8 @@ final class DaemonProcess {
             self?.setLogLevel(wanted)
         } quit: { [weak self] in
             self?.quit("asked to")
+        } intercepts: { [weak self] in
+            self?.state == .running ? self?.session?.intercepts : nil
         }
     }
 

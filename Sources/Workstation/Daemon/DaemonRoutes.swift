@@ -18,6 +18,8 @@ struct DaemonRoutes {
     /// What is wrong with the level, if anything.
     var setLogLevel: (DaemonLogLevel) -> String?
     var quit: () -> Void
+    /// `nil` while there is no session.
+    var intercepts: () -> SessionIntercepts?
 
     func respond(to method: String, _ path: String, body: String, respond: @escaping Respond) {
         switch (method, path) {
@@ -34,10 +36,51 @@ struct DaemonRoutes {
         case ("POST", "/v1/quit"):
             respond(Answer(202, ProgramVersion.daemon))
             quit()
+        case ("GET", "/v1/intercepts"), ("POST", "/v1/intercepts"), ("POST", "/v1/intercepts/leave"),
+            ("POST", "/v1/intercepts/revoke"), ("GET", "/v1/workloads"):
+            guard let intercepts = intercepts() else { return respond(Answer(503, ErrorInfo("not connected"))) }
+            self.respond(method, path, body: body, with: intercepts, respond)
         case (_, "/v1/version"), (_, "/v1/status"), (_, "/v1/loglevel"), (_, "/v1/quit"):
             respond(Answer(405, ErrorInfo("\(path) does not answer \(method)")))
         default:
             respond(Answer(404, ErrorInfo("no \(path) here")))
+        }
+    }
+
+    private func respond(
+        _ method: String, _ path: String, body: String, with intercepts: SessionIntercepts, _ respond: @escaping Respond
+    ) {
+        func answer<Value: Encodable>(_ result: Result<Value, WorkstationError>) {
+            switch result {
+            case .success(let value): respond(Answer(200, value))
+            case .failure(let error): respond(Answer(409, ErrorInfo(error.text)))
+            }
+        }
+        switch (method, path) {
+        case ("GET", "/v1/intercepts"):
+            intercepts.list { respond(Answer(200, ItemList($0))) }
+        case ("POST", "/v1/intercepts"):
+            guard let request = try? JSON.decode(InterceptRequest.self, from: body) else {
+                return respond(Answer(400, ErrorInfo("expected an intercept")))
+            }
+            intercepts.add(request) { answer($0) }
+        case ("GET", _):
+            intercepts.workloads { answer($0.map { ItemList($0) }) }
+        case (_, "/v1/intercepts/leave"):
+            guard let name = try? JSON.decode(ItemName.self, from: body) else {
+                return respond(Answer(400, ErrorInfo("expected {\"name\": …}")))
+            }
+            intercepts.leave(name.name) { count in
+                guard count > 0 else {
+                    return respond(Answer(409, ErrorInfo("Intercept named \"\(name.name)\" not found")))
+                }
+                respond(Answer(200, name))
+            }
+        default:
+            guard let name = try? JSON.decode(ItemName.self, from: body) else {
+                return respond(Answer(400, ErrorInfo("expected {\"name\": …}")))
+            }
+            intercepts.revoke(name.name) { answer($0) }
         }
     }
 }

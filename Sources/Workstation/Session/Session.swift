@@ -19,6 +19,7 @@ final class Session {
     private let startedAt = Session.seconds
     private var pool: SSHClientPool
     private let prober: SessionProber
+    let intercepts: SessionIntercepts
     private var machine: SessionMachine
     private var timer: Scheduled<Void>?
     private var bytesBefore: UInt64 = 0
@@ -61,6 +62,9 @@ final class Session {
             handle($0)
         }
         prober = SessionProber(pool: pool)
+        var namespace: () -> String = { "default" }
+        intercepts = SessionIntercepts(pool: pool, logger: logger) { namespace() }
+        namespace = { [weak self] in self?.settings.namespace ?? self?.cluster?.namespace ?? "default" }
         handle = { [weak self] in self?.handle($0) }
     }
 
@@ -333,8 +337,10 @@ final class Session {
             receive(.failed)
             onEnded?(error)
             onEnded = nil
-        case .forwardLost, .forwardRestored:
-            break
+        case .forwardLost(let wanted, let error):
+            logger.warning("intercept lost", metadata: ["bind": "\(wanted)", "reason": "\(error.text)"])
+            intercepts.lost(wanted, error)
+        case .forwardRestored: break
         }
     }
 

@@ -1,0 +1,31 @@
+import ControlAPI
+
+/// How intercepts are shown to people.
+enum InterceptText {
+    static func made(_ intercept: LocalIntercept) -> String {
+        let isTap = intercept.mode == .wiretap
+        let verb = isTap ? "tapped, copying" : "intercepted, redirecting"
+        let port = "\(intercept.servicePort)\(intercept.transport == "UDP" ? "/UDP" : "")"
+        return """
+            \(verb) port \(port) to \(intercept.target)
+                \(isTap ? "Copying" : "Intercepting") \(intercept.filter)
+
+            """
+    }
+
+    /// What `list` says of a workload.
+    static func state(_ workload: WorkloadInfo, own: [LocalIntercept]) -> String {
+        guard workload.intercepts.isEmpty else {
+            return workload.intercepts.map { intercept in
+                let verb = intercept.mode == .wiretap ? "tapped" : "intercepted"
+                let target = own.first { $0.id == intercept.id }?.target
+                let whom = target.map { ", redirecting port \(intercept.port) to \($0)" } ?? " by \(intercept.holder)"
+                let state = intercept.state == .active ? "" : " (\(intercept.text ?? intercept.state.rawValue))"
+                return
+                    "\(verb)\(whom)\(state)\n    \(intercept.mode == .wiretap ? "Copying" : "Intercepting") \(intercept.filter)"
+            }.joined(separator: "\n")
+        }
+        if let problem = workload.problem { return "not interceptable: \(problem)" }
+        return "ready to intercept (traffic-agent already installed)"
+    }
+}
