@@ -82,7 +82,7 @@ let package = Package(
         .target(
             name: "TrafficAgent",
             dependencies: [
-                "Forwarding", "SSHClient", "ControlAPI", "Reactors", "CLinux",
+                "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Reactors", "CLinux",
                 nioCore, nioPosix, nioConcurrencyHelpers, logging, lifecycle,
             ], swiftSettings: settings),
         .executableTarget(
@@ -129,6 +129,8 @@ let package = Package(
         .testTarget(
             name: "SSHServerTests", dependencies: ["SSHServer", "Reactors", "SSHProtocol", nioCore, nioPosix, logging],
             swiftSettings: settings),
+        .testTarget(
+            name: "TrafficAgentTests", dependencies: ["TrafficAgent", "ControlAPI", nioCore], swiftSettings: settings),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI"], swiftSettings: settings),
         .testTarget(
             name: "TrafficManagerTests",

@@ -59,16 +59,15 @@ package final class Agent: Sendable {
 
     private func listen(_ port: AgentHello.Port) async throws -> PortListener {
         let app = try SocketAddress(ipAddress: configuration.appHost, port: Int(port.appPort))
-        let connection = InterceptedConnection(link: link, app: app, eventLoop: eventLoop, logger: logger)
+        let connection = InterceptedConnection(
+            link: link, app: app, probePaths: configuration.probePaths, eventLoop: eventLoop, logger: logger)
         return try await PortListener.start(
             on: try SocketAddress(ipAddress: configuration.listenHost, port: Int(port.agentPort)), app: app,
             agentPort: port.agentPort, rules: rules
         ) { descriptor, verdict, originator in
-            guard let rule = verdict.intercept else {
-                close(descriptor)
-                return
-            }
-            connection.begin(descriptor, rule, isConnected: verdict.isConnected, from: originator)
+            connection.begin(descriptor, verdict, from: originator)
+        } tapped: { descriptor, rule, originator in
+            connection.tap(descriptor, rule, from: originator)
         }
     }
 }

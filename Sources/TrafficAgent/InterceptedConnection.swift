@@ -14,17 +14,31 @@ import SSHProtocol
 struct InterceptedConnection {
     let link: NIOLoopBound<ManagerLink>
     let app: SocketAddress
+    let probePaths: [String]
     let eventLoop: any EventLoop
     let logger: Logger
 
     /// Takes the descriptor over; from any thread.
-    func begin(_ descriptor: CInt, _ rule: AgentRules.Rule, isConnected: Bool, from originator: Originator) {
-        guard isConnected || rule.isProtected else { return pass(descriptor) }
-        let target = ChannelTarget.tcp(host: "\(rule.id).intercept.telepresence", port: 1)
+    func begin(_ descriptor: CInt, _ verdict: RuleBook.Verdict, from originator: Originator) {
+        let rules = verdict.filtered + [verdict.intercept].compactMap { $0 }
+        guard verdict.isConnected || rules.contains(where: \.isProtected) else { return pass(descriptor) }
+        if verdict.filtered.isEmpty, let rule = verdict.intercept, rule.takesProbes || probePaths.isEmpty {
+            return begin(descriptor, rule, from: originator)
+        }
+        eventLoop.execute {
+            FilteredConnection(
+                rules: verdict.filtered, fallback: verdict.intercept, probePaths: probePaths, app: app,
+                link: link.value,
+                originator: originator, eventLoop: eventLoop, logger: logger
+            ).begin(descriptor)
+        }
+    }
+
+    private func begin(_ descriptor: CInt, _ rule: AgentRules.Rule, from originator: Originator) {
         eventLoop.execute {
             guard let pool = link.value.pool else { return fail(descriptor, rule, "no manager") }
             // Opened before the connection is read: what cannot be delivered may still go to the app, untouched.
-            pool.open(target, originator: originator) { result in
+            pool.open(Self.target(rule), originator: originator) { result in
                 switch result {
                 case .success(let channel): join(descriptor, to: channel)
                 case .failure(let error):
@@ -36,6 +50,26 @@ struct InterceptedConnection {
                 }
             }
         }
+    }
+
+    /// The same with the far end of a tap, which nobody misses.
+    func tap(_ descriptor: CInt, _ rule: AgentRules.Rule, from originator: Originator) {
+        eventLoop.execute {
+            guard let pool = link.value.pool else {
+                close(descriptor)
+                return
+            }
+            pool.open(Self.target(rule), originator: originator) { result in
+                switch result {
+                case .success(let channel): join(descriptor, to: channel)
+                case .failure: close(descriptor)
+                }
+            }
+        }
+    }
+
+    private static func target(_ rule: AgentRules.Rule) -> ChannelTarget {
+        .tcp(host: "\(rule.id).intercept.telepresence", port: 1)
     }
 
     private func fail(_ descriptor: CInt, _ rule: AgentRules.Rule, _ reason: String) {

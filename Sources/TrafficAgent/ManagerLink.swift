@@ -124,7 +124,20 @@ final class ManagerLink {
     private func told(_ rules: AgentRules) -> AgentReport {
         self.rules.replace(rules)
         logger.debug("rules", metadata: ["revision": "\(rules.revision)", "count": "\(rules.rules.count)"])
-        return AgentReport(revision: rules.revision)
+        var report = AgentReport(revision: rules.revision)
+        for rule in rules.rules { report.problems[rule.id] = Self.problem(of: rule) }
+        return report
+    }
+
+    /// Why a rule cannot be followed.
+    private static func problem(of rule: AgentRules.Rule) -> String? {
+        do throws(CompiledFilter.Problem) {
+            _ = try CompiledFilter(rule.filter)
+        } catch {
+            return error.description
+        }
+        return rule.mode == .wiretap && !rule.filter.isEmpty
+            ? "a wiretap takes whole connections, without a filter" : nil
     }
 
     func close() {

@@ -20,21 +20,29 @@ final class PortListener: Sendable {
     /// Throws an `IOError`.
     static func start(
         on address: SocketAddress, app: SocketAddress, agentPort: UInt16, rules: RuleBook,
-        intercepted: @escaping @Sendable (CInt, RuleBook.Verdict, Originator) -> Void
+        intercepted: @escaping @Sendable (CInt, RuleBook.Verdict, Originator) -> Void,
+        tapped: @escaping @Sendable (CInt, AgentRules.Rule, Originator) -> Void
     ) async throws -> PortListener {
         let reactor = Reactor.all[0]
         let next = ReactorTurn()
         return try await reactor.submit {
             let socket = try ListeningSocket(address, allowsBoth: true, backlog: 4096, on: reactor) {
                 descriptor, host, port in
-                if let verdict = rules.verdict(port: agentPort), !verdict.isEmpty {
-                    return intercepted(descriptor, verdict, Originator(host: host, port: port))
+                let verdict = rules.verdict(port: agentPort)
+                let originator = Originator(host: host, port: port)
+                if let verdict, verdict.intercept != nil || !verdict.filtered.isEmpty {
+                    return intercepted(descriptor, verdict, originator)
                 }
                 let reactor = next.next()
-                if reactor.inEventLoop {
-                    ProxyEnd.pass(descriptor, to: app, on: reactor)
-                } else {
-                    reactor.execute { ProxyEnd.pass(descriptor, to: app, on: reactor) }
+                let taps = verdict.map { $0.isConnected ? $0.taps : [] } ?? []
+                if taps.isEmpty, reactor.inEventLoop { return ProxyEnd.pass(descriptor, to: app, on: reactor) }
+                reactor.execute {
+                    let ends = taps.compactMap { rule -> TapEnd? in
+                        guard let (tap, other) = TapEnd.make(on: reactor) else { return nil }
+                        tapped(other, rule, originator)
+                        return tap
+                    }
+                    ProxyEnd.pass(descriptor, to: app, taps: ends, on: reactor)
                 }
             }
             let code = socket.start()

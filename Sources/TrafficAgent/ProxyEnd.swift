@@ -15,6 +15,8 @@ final class ProxyEnd: ReactorSource, @unchecked Sendable {
     private var isQueued = false
     private var inputEnded = false
     private var outputEnded = false
+    /// Who is given a copy of what comes in here.
+    private var taps: [TapEnd] = []
 
     private init(_ descriptor: CInt, isConnecting: Bool, on reactor: Reactor) {
         self.isConnecting = isConnecting
@@ -23,7 +25,7 @@ final class ProxyEnd: ReactorSource, @unchecked Sendable {
 
     /// Joins an accepted connection to the app's port; on the reactor. A client of an app that takes no connection is
     /// reset, as the kernel would.
-    static func pass(_ descriptor: CInt, to app: SocketAddress, on reactor: Reactor) {
+    static func pass(_ descriptor: CInt, to app: SocketAddress, taps: [TapEnd] = [], on reactor: Reactor) {
         let target = clinux_stream_socket(app.protocol.rawValue)
         guard target >= 0 else {
             clinux_reset(descriptor)
@@ -36,6 +38,7 @@ final class ProxyEnd: ReactorSource, @unchecked Sendable {
             ProxyEnd(descriptor, isConnecting: false, on: reactor),
             ProxyEnd(target, isConnecting: isConnecting, on: reactor)
         )
+        client.taps = taps
         client.partner = server
         server.partner = client
         if isRefused, !isConnecting, clinux_is_connected(target) == 0 { return client.abort() }
@@ -79,13 +82,16 @@ final class ProxyEnd: ReactorSource, @unchecked Sendable {
         let code = errno
         if count > 0 {
             isReadable = isEnding || count == memory.count
-            partner.write(UnsafeRawBufferPointer(rebasing: memory[..<count]))
+            let bytes = UnsafeRawBufferPointer(rebasing: memory[..<count])
+            for tap in taps { tap.copy(bytes) }
+            partner.write(bytes)
             if isReadable, !isQueued {
                 isQueued = true
                 reactor.callAgain(self)
             }
         } else if count == 0 {
             inputEnded = true
+            for tap in taps { tap.end() }
             partner.endOutput()
         } else if code == EAGAIN {
             isReadable = false
@@ -143,18 +149,28 @@ final class ProxyEnd: ReactorSource, @unchecked Sendable {
     }
 
     private func finish() {
-        partner?.closeDescriptor()
-        partner?.partner = nil
+        let other = partner
         partner = nil
-        closeDescriptor()
+        other?.partner = nil
+        for end in [self, other] {
+            end?.endTaps()
+            end?.closeDescriptor()
+        }
     }
 
     /// One end is broken, so the other is told.
     private func abort() {
         let other = partner
         partner = nil
-        closeDescriptor(reset: true)
         other?.partner = nil
-        other?.closeDescriptor(reset: true)
+        for end in [self, other] {
+            end?.endTaps()
+            end?.closeDescriptor(reset: true)
+        }
+    }
+
+    private func endTaps() {
+        for tap in taps { tap.end() }
+        taps = []
     }
 }

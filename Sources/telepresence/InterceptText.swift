@@ -20,7 +20,11 @@ enum InterceptText {
                 let verb = intercept.mode == .wiretap ? "tapped" : "intercepted"
                 let target = own.first { $0.id == intercept.id }?.target
                 let whom = target.map { ", redirecting port \(intercept.port) to \($0)" } ?? " by \(intercept.holder)"
-                let state = intercept.state == .active ? "" : " (\(intercept.text ?? intercept.state.rawValue))"
+                let problem =
+                    intercept.state == .active
+                    ? own.first { $0.id == intercept.id && $0.refused > 0 }?.problem
+                    : intercept.text ?? intercept.state.rawValue
+                let state = problem.map { " (\($0))" } ?? ""
                 return
                     "\(verb)\(whom)\(state)\n    \(intercept.mode == .wiretap ? "Copying" : "Intercepting") \(intercept.filter)"
             }.joined(separator: "\n")

@@ -16,7 +16,7 @@ import Testing
         "Kubernetes": ["Yams", "FoundationEssentials"],
         "Reactors": ["CLinux", "NIOCore", "NIOConcurrencyHelpers", "HeapModule", "Dispatch"],
         "TrafficAgent": [
-            "Forwarding", "SSHClient", "ControlAPI", "Reactors", "CLinux", "NIOCore", "NIOPosix",
+            "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Reactors", "CLinux", "NIOCore", "NIOPosix",
             "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
         ],
         "SSHServer": [

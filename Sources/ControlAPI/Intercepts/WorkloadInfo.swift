@@ -6,12 +6,15 @@ package struct WorkloadInfo: Codable, Hashable, Sendable {
     /// Names of the services that lead to it.
     package var services: [String]
     package var agents: Int
+    /// The ports of the service of that name that lead to an agent, TCP.
+    package var ports: [UInt16]
     /// Why it cannot be intercepted: one line; `nil` when it can.
     package var problem: String?
     package var intercepts: [InterceptInfo]
 
     package init(
-        kind: String, name: String, namespace: String, services: [String], agents: Int, problem: String?,
+        kind: String, name: String, namespace: String, services: [String], agents: Int, ports: [UInt16] = [],
+        problem: String?,
         intercepts: [InterceptInfo]
     ) {
         self.kind = kind
@@ -19,6 +22,7 @@ package struct WorkloadInfo: Codable, Hashable, Sendable {
         self.namespace = namespace
         self.services = services
         self.agents = agents
+        self.ports = ports
         self.problem = problem
         self.intercepts = intercepts
     }

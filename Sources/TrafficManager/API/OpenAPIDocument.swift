@@ -138,6 +138,92 @@ enum OpenAPIDocument {
                   "403": { "$ref": "#/components/responses/OnlyThroughSSH" }
                 }
               }
+            },
+            "/v1/intercepts": {
+              "get": {
+                "summary": "The intercepts there are",
+                "parameters": [{ "$ref": "#/components/parameters/watch" }],
+                "responses": {
+                  "200": {
+                    "description": "The list, or with watch=true a WatchEvent on each line",
+                    "content": {
+                      "application/json": {
+                        "schema": {
+                          "type": "object",
+                          "required": ["items"],
+                          "properties": {
+                            "items": { "type": "array", "items": { "$ref": "#/components/schemas/InterceptInfo" } }
+                          }
+                        }
+                      },
+                      "application/jsonl": {}
+                    }
+                  },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" }
+                }
+              }
+            },
+            "/v1/workloads": {
+              "get": {
+                "summary": "The workloads, and their intercepts",
+                "parameters": [{ "$ref": "#/components/parameters/watch" }],
+                "responses": {
+                  "200": {
+                    "description": "The list, or with watch=true a WatchEvent on each line",
+                    "content": {
+                      "application/json": {
+                        "schema": {
+                          "type": "object",
+                          "required": ["items"],
+                          "properties": {
+                            "items": { "type": "array", "items": { "$ref": "#/components/schemas/WorkloadInfo" } }
+                          }
+                        }
+                      },
+                      "application/jsonl": {}
+                    }
+                  },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" }
+                }
+              }
+            },
+            "/v1/intercepts/check": {
+              "get": {
+                "summary": "Whether a tcpip-forward for a workload would be taken now",
+                "parameters": [
+                  { "name": "bind", "in": "query", "required": true, "schema": { "type": "string" } },
+                  { "name": "port", "in": "query", "required": true, "schema": { "type": "integer" } }
+                ],
+                "responses": {
+                  "200": { "description": "It would", "content": { "application/json": {} } },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" },
+                  "409": {
+                    "description": "Why not",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ErrorInfo" } } }
+                  }
+                }
+              }
+            },
+            "/v1/intercepts/revoke": {
+              "post": {
+                "summary": "Ends an intercept, whoever has it; for keys with the option admin",
+                "parameters": [{ "name": "id", "in": "query", "required": true, "schema": { "type": "string" } }],
+                "responses": {
+                  "200": {
+                    "description": "What it was",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/InterceptInfo" } } }
+                  },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" },
+                  "404": {
+                    "description": "There is none of that name",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ErrorInfo" } } }
+                  }
+                }
+              }
             }
           },
           "components": {
@@ -218,6 +304,43 @@ enum OpenAPIDocument {
                   "clusterIPs": { "type": "array", "items": { "type": "string" } },
                   "ports": { "type": "array", "items": { "$ref": "#/components/schemas/ServicePort" } },
                   "endpoints": { "$ref": "#/components/schemas/Endpoints" }
+                }
+              },
+              "InterceptInfo": {
+                "type": "object",
+                "required": [
+                  "id", "workload", "namespace", "kind", "port", "transport", "mode", "filter", "holder", "state", "since"
+                ],
+                "properties": {
+                  "id": { "type": "string" },
+                  "workload": { "type": "string" },
+                  "namespace": { "type": "string" },
+                  "kind": { "type": "string" },
+                  "port": { "type": "integer", "description": "The service's" },
+                  "transport": { "enum": ["TCP", "UDP"] },
+                  "mode": { "enum": ["intercept", "wiretap"] },
+                  "filter": { "type": "string", "description": "For people" },
+                  "holder": { "type": "string" },
+                  "session": { "type": "integer", "description": "Missing while the holder is away" },
+                  "state": { "enum": ["ACTIVE", "WAITING", "NO_AGENT", "AGENT_ERROR"] },
+                  "text": { "type": "string", "description": "Why it is not active" },
+                  "since": { "type": "integer", "description": "Seconds since 1970" }
+                }
+              },
+              "WorkloadInfo": {
+                "type": "object",
+                "required": ["kind", "name", "namespace", "services", "agents", "ports", "intercepts"],
+                "properties": {
+                  "kind": { "type": "string" },
+                  "name": { "type": "string" },
+                  "namespace": { "type": "string" },
+                  "services": { "type": "array", "items": { "type": "string" } },
+                  "agents": { "type": "integer" },
+                  "ports": {
+                    "type": "array", "items": { "type": "integer" }, "description": "Of the service, that lead to an agent"
+                  },
+                  "problem": { "type": "string", "description": "Why it cannot be intercepted; missing when it can" },
+                  "intercepts": { "type": "array", "items": { "$ref": "#/components/schemas/InterceptInfo" } }
                 }
               },
               "SessionInfo": {

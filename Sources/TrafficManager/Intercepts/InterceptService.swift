@@ -1,10 +1,10 @@
 package import ControlAPI
 import Kubernetes
 package import Logging
-import NIOConcurrencyHelpers
 package import NIOCore
 import SSHProtocol
 package import SSHServer
+import Synchronization
 
 /// The intercepts of a manager: forwards for workloads become claims, agents are told what to do, and connections that
 /// they pass on are led to the holders' sessions.
@@ -26,7 +26,7 @@ package final class InterceptService: Sendable {
         var lastNumber: UInt64 = 0
     }
 
-    private let state = NIOLockedValueBox(State())
+    private let state = Mutex(State())
     private let directory: Directory
     private let namespace: String
     private let logger: Logger
@@ -64,7 +64,7 @@ package final class InterceptService: Sendable {
         case .failure(let failure): return .failure(failure)
         case .success(let prepared): claim = prepared
         }
-        let result = state.withLockedValue { state in
+        let result = state.withLock { state in
             let result = claim.claim(in: &state.table, now: now())
             publish(&state)
             return result
@@ -123,7 +123,7 @@ package final class InterceptService: Sendable {
         switch prepare(bindAddress, port: port, for: session) {
         case .failure(let failure): return failure
         case .success(let claim):
-            var table = state.withLockedValue { $0.table }
+            var table = state.withLock { $0.table }
             return Self.failure(claim.claim(in: &table, now: now()), claim.workload)
         }
     }
@@ -135,7 +135,7 @@ package final class InterceptService: Sendable {
     /// Why a workload's port cannot be intercepted, whoever asks.
     private func problem(of workload: InterceptTable.Workload, port: UInt16, isDatagram: Bool) -> String? {
         let snapshot = directory.snapshot
-        let hasAgent = state.withLockedValue { $0.table.agents.values.contains { $0.workload == workload } }
+        let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload } }
         guard let service = snapshot.service(workload.name, namespace: workload.namespace) else {
             return hasAgent
                 ? nil
@@ -148,7 +148,7 @@ package final class InterceptService: Sendable {
     }
 
     func ended(_ bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {
-        let orphans = state.withLockedValue { state -> [Waiting] in
+        let orphans = state.withLock { state -> [Waiting] in
             let before = Set(state.table.intercepts.keys)
             state.table.ended(
                 bindAddress: bindAddress, port: port, session: session.id, isWithdrawn: isWithdrawn, now: now())
@@ -160,7 +160,7 @@ package final class InterceptService: Sendable {
 
     /// Ends an intercept, whoever holds it; the session that had it, and what it had asked for.
     package func revoke(_ id: String) -> InterceptInfo? {
-        let (info, orphans) = state.withLockedValue { state -> (InterceptInfo?, [Waiting]) in
+        let (info, orphans) = state.withLock { state -> (InterceptInfo?, [Waiting]) in
             guard let intercept = state.table.intercepts[id] else { return (nil, []) }
             let info = state.table.info(intercept)
             state.table.remove(id)
@@ -174,7 +174,7 @@ package final class InterceptService: Sendable {
 
     /// Ends the leases that are over; called now and then.
     package func expire() {
-        let orphans = state.withLockedValue { state -> [Waiting] in
+        let orphans = state.withLock { state -> [Waiting] in
             let before = Set(state.table.intercepts.keys)
             guard state.table.expire(now: now()) else { return [] }
             publish(&state)
@@ -195,7 +195,7 @@ package final class InterceptService: Sendable {
             return eventLoop.makeSucceededFuture(
                 .refused(OpenFailure(.administrativelyProhibited, "only traffic agents pass intercepted traffic on")))
         }
-        return state.withLockedValue { state in
+        return state.withLock { state in
             guard let intercept = state.table.intercepts[id], permits(session, intercept.workload) else {
                 return eventLoop.makeSucceededFuture(.refused(Self.gone(id)))
             }
@@ -212,7 +212,7 @@ package final class InterceptService: Sendable {
             let promise = eventLoop.makePromise(of: Destination.self)
             let name = intercept.holder.name
             let timeout = eventLoop.scheduleTask(in: Self.patience) { [weak self] in
-                _ = self?.state.withLockedValue { $0.waiting[id]?.removeValue(forKey: number) }
+                _ = self?.state.withLock { $0.waiting[id]?.removeValue(forKey: number) }
                 promise.succeed(.refused(Self.away(name)))
             }
             state.waiting[id, default: [:]][number] = Waiting(promise: promise, timeout: timeout)
@@ -245,7 +245,7 @@ package final class InterceptService: Sendable {
     }
 
     private func returned(_ id: String, session: UInt64, bindAddress: String, port: UInt16) {
-        let waiting = state.withLockedValue { takeWaiting(&$0, of: [id]) }
+        let waiting = state.withLock { takeWaiting(&$0, of: [id]) }
         for waiting in waiting {
             waiting.timeout.cancel()
             // The forward is the session's in the same turn of its loop; who waited comes after it.
@@ -269,7 +269,7 @@ package final class InterceptService: Sendable {
         guard permits(link.session, workload) else {
             return "\(link.session.permissions.origin) is not for an agent of \(hello.name) in \(hello.namespace)"
         }
-        state.withLockedValue { state in
+        state.withLock { state in
             state.table.arrived(hello, agent: link.session.id)
             state.agents[link.session.id] = link
             publish(&state, to: link)
@@ -279,7 +279,7 @@ package final class InterceptService: Sendable {
     }
 
     func left(_ link: AgentLink) {
-        state.withLockedValue { state in
+        state.withLock { state in
             guard state.agents[link.session.id] === link else { return }
             state.agents[link.session.id] = nil
             state.table.left(agent: link.session.id)
@@ -287,7 +287,7 @@ package final class InterceptService: Sendable {
     }
 
     func reported(_ report: AgentReport, link: AgentLink) {
-        state.withLockedValue { $0.table.reported(report, agent: link.session.id) }
+        state.withLock { $0.table.reported(report, agent: link.session.id) }
     }
 
     /// Tells the agents what has changed for them.
@@ -309,15 +309,26 @@ package final class InterceptService: Sendable {
     // MARK: Telling
 
     package var intercepts: [InterceptInfo] {
-        state.withLockedValue { state in
+        state.withLock { state in
             state.table.intercepts.values.sorted { ($0.workload, $0.id) < ($1.workload, $1.id) }.map(state.table.info)
+        }
+    }
+
+    private static func ports(of agent: InterceptTable.Agent, in snapshot: DirectorySnapshot) -> [UInt16] {
+        let workload = agent.workload
+        guard let service = snapshot.service(workload.name, namespace: workload.namespace) else { return [] }
+        let agentPorts = Set(agent.hello.ports.filter { $0.transport == "TCP" }.map(\.agentPort))
+        return service.service.ports.filter { $0.transport == .tcp }.map(\.port).filter { port in
+            let answer = snapshot.resolve(host: workload.name, port: port, namespace: workload.namespace)
+            guard case .endpoints(let endpoints) = answer else { return false }
+            return endpoints.contains { agentPorts.contains($0.port) }
         }
     }
 
     /// All workloads: those that have agents, and those that services are named after.
     package var workloads: [WorkloadInfo] {
         let snapshot = directory.snapshot
-        return state.withLockedValue { state in
+        return state.withLock { state in
             var infos: [InterceptTable.Workload: WorkloadInfo] = [:]
             for service in snapshot.services where service.service.externalName == nil {
                 let workload = InterceptTable.Workload(namespace: service.namespace, name: service.name)
@@ -333,6 +344,7 @@ package final class InterceptService: Sendable {
                         services: [], agents: 0, problem: nil, intercepts: [])
                 info.kind = agent.hello.kind
                 info.agents += 1
+                info.ports = Self.ports(of: agent, in: snapshot)
                 info.problem = nil
                 infos[agent.workload] = info
             }

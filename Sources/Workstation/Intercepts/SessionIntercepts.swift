@@ -70,8 +70,24 @@ final class SessionIntercepts {
                 let port = try Self.port(for: request, in: services, namespace)
                 self.check(request, namespace, port, completion)
             } catch {
-                completion(.failure(error))
+                guard request.servicePort == nil, !request.isDatagram else { return completion(.failure(error)) }
+                self.choose(request, namespace, orElse: error, completion)
             }
+        }
+    }
+
+    /// Of several ports, the only one that an agent stands before.
+    private func choose(
+        _ request: InterceptRequest, _ namespace: String, orElse error: WorkstationError,
+        _ completion: @escaping (Result<LocalIntercept, WorkstationError>) -> Void
+    ) {
+        workloads { [weak self] result in
+            let name = request.service ?? request.workload
+            let workload = (try? result.get())?.first { $0.name == name && $0.namespace == namespace }
+            guard let self, let ports = workload?.ports, ports.count == 1, let port = ports.first else {
+                return completion(.failure(error))
+            }
+            self.check(request, namespace, port, completion)
         }
     }
 

@@ -1,4 +1,5 @@
 import Kubernetes
+import Logging
 import NIOCore
 import NIOEmbedded
 import NIOPosix
@@ -70,6 +71,9 @@ struct DelegateHarness {
         let overview = ManagerOverview(
             egress: configuration.egress.mode.rawValue, now: { 0 }, services: { list.infos })
         let serve: ManagerDelegate.ServiceHandler = { channel, _ in channel.eventLoop.makeSucceededVoidFuture() }
+        let intercepts = InterceptService(
+            directory: directory, namespace: configuration.namespace,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: { 0 })
         delegate = ManagerDelegate(
             configuration: configuration, directory: directory,
             resolver: SystemResolver(pool: .singleton) { name in
@@ -78,7 +82,8 @@ struct DelegateHarness {
                 }
                 return addresses.compactMap { IPAddress($0) }
             },
-            commands: ManagerCommands(overview: overview, now: { 0 }), services: [.api: serve, .dns: serve])
+            commands: ManagerCommands(overview: overview, now: { 0 }), services: [.api: serve, .dns: serve],
+            intercepts: intercepts)
     }
 
     /// `10.42.0.5:8080`, `service`, or `2: why not`.
@@ -104,12 +109,14 @@ struct DelegateHarness {
         switch destination {
         case .addresses(let addresses): addresses.map(\.text).joined(separator: " ")
         case .service: "service"
+        case .forward(let forward): "\(forward.bindAddress) of session \(forward.session)"
         case .refused(let failure): "\(failure.reason.rawValue): \(failure.text)"
         }
     }
 
     private static func text(_ place: Result<ListenerPlace, OpenFailure>) -> String {
         switch place {
+        case .success(let place) where !place.hasSockets: "intercept"
         case .success(let place): place.addresses.map(\.text).joined(separator: " ")
         case .failure(let failure): "\(failure.reason.rawValue): \(failure.text)"
         }

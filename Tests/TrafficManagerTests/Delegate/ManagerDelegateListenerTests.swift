@@ -39,13 +39,28 @@ import Testing
 
     @Test func namesAreWorkloadsOrNothing() throws {
         let harness = try DelegateHarness()
-        for name in ["hello", "hello.default", "deployment/hello.default", "db.data", "HELLO", "empty"] {
-            #expect(harness.listener(name, 80) == "1: \(name): intercepts are not available yet")
+        #expect(try DelegateHarness().listener("hello?http-header=x-user%3Dalice", 80) == "intercept")
+        for name in ["hello", "outside"] {
+            #expect(
+                harness.listener(name, name == "outside" ? 81 : 80)
+                    == (name == "outside"
+                        ? "1: service outside has no port 81 (it has none)" : "intercept"))
         }
-        for name in ["nosuch", "example.com", "127.0.0.1.", "hello.data", "localhost.", "/", "1.2.3"] {
+        for name in ["hello", "hello.default", "deployment/hello.default", "HELLO"] {
+            #expect(harness.listener(name, 80) == "1: hello is intercepted by ada@laptop")
+        }
+        #expect(harness.listener("hello", 81) == "1: service hello has no port 81 (it has 80, 443)")
+        #expect(harness.listener("hello", 0) == "1: an intercept of hello needs the service's port")
+        for (name, workload, namespace) in [
+            ("nosuch", "nosuch", "default"), ("example.com", "example", "com"), ("hello.data", "hello", "data"),
+        ] {
             #expect(
                 harness.listener(name, 80)
-                    == "1: \(name) is neither an address of the manager nor a workload of the cluster")
+                    == "1: \(workload) is neither an address of the manager nor a workload of namespace \(namespace)")
+        }
+        for name in ["/", "hello.", "a b", "-", ".", "hello?x"] {
+            let answer = harness.listener(name, 80)
+            #expect(answer.hasPrefix("1: "))
         }
     }
 
