@@ -169,13 +169,16 @@ let package = Package(
 // What the fuzzer feeds (Tests/fuzz) has counters in it, so it is built only when asked for.
 if Context.environment["TELEPRESENCE_FUZZ"] != nil {
     let fuzzed: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer"])]
-    for target in package.targets where ["SSHProtocol", "DNS", "IPPacket"].contains(target.name) {
+    for target in package.targets
+    where ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "TrafficAgent"].contains(target.name) {
         target.swiftSettings = settings + fuzzed
     }
     package.targets += [
         .systemLibrary(name: "CFuzzer", path: "Tests/fuzz/CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["SSHProtocol", "DNS", "IPPacket", "CFuzzer", nioCore], path: "Tests/fuzz/Fuzz",
+            name: "Fuzz",
+            dependencies: ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "TrafficAgent", "CFuzzer", nioCore],
+            path: "Tests/fuzz/Fuzz",
             swiftSettings: settings),
     ]
 }

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from forwarders import HOST, BareLibssh2, Target, probe
+from intercepts import agent_memory, agent_throughput, filtered, intercepted_latency, switching
 from measures import Measure, compare
 from network import CLUSTER, DelayedNetwork
 from processes import Failure, cpu_seconds, proportional_memory, wait_until
@@ -396,4 +397,11 @@ ROWS = [
         "≥ 1 ×; ≤ 2 ×", names),
     Row(15, "memory of the daemon, idle; with 1,000 open flows", "–", "≤ 40 MiB; ≤ 80 MiB", daemon_memory),
     Row(16, "`connect` to the first byte of `curl hello`", "`ssh` login to the same manager", "≤ 3 ×", first_byte),
+    Row(17, "requests through an agent without an intercept, wrk, keep-alive", "haproxy in the same place",
+        "throughput ≥ 0.9 ×, 99 % ≤ 1.2 ×", agent_throughput),
+    Row(18, "intercepted requests, median", "`ssh -R` through Debian's sshd", "≤ 1.3 ×", intercepted_latency),
+    Row(19, "requests past a filter that does not match", "through the agent without a filter", "≥ 0.8 ×", filtered),
+    Row(20, "memory of the agent, idle; with 500 connections; size of the binary", "–", "≤ 15 MiB; ≤ 30 MiB",
+        agent_memory),
+    Row(21, "from `leave` to the app's answer; from `intercept` to the first answer", "–", "≤ 50 ms; ≤ 300 ms", switching),
 ]  # fmt: skip

@@ -18,6 +18,8 @@ final class TunnelThread: @unchecked Sendable {
     private static let much = 256 << 10
     /// Bytes in a window below which the loop is: far enough from `much` that they do not take turns.
     private static let little = 64 << 10
+    /// Microseconds between two turns of a busy thread: what an app waits longer for its bytes, at most.
+    private static let rest: UInt32 = 100
 
     private let lock = Mutex(())
     private let device: TunnelDevice
@@ -86,6 +88,8 @@ final class TunnelThread: @unchecked Sendable {
             windowStart = now
         }
         while let turn = lock.withLock({ _ in beginTurn() }) {
+            // Much comes: a moment later there is more of it to a turn.
+            if turn.readsDevice, turn.timeout != 0, turn.isBusy { usleep(Self.rest) }
             let isWoken = wait(turn)
             lock.withLock { _ in endTurn(isWoken: isWoken) }
         }
@@ -98,6 +102,7 @@ final class TunnelThread: @unchecked Sendable {
     private struct Turn {
         var timeout: CInt
         var readsDevice: Bool
+        var isBusy = false
     }
 
     /// What to wait for, or `nil`: it is over.
@@ -109,7 +114,8 @@ final class TunnelThread: @unchecked Sendable {
         wakesAt = machine.nextDeadline ?? .max
         guard isInCharge else { return Turn(timeout: timeout(wakesAt), readsDevice: false) }
         if isWatchable { wakesAt = min(wakesAt, windowStart &+ Self.window) }
-        return Turn(timeout: isDrained ? timeout(wakesAt) : 0, readsDevice: true)
+        return Turn(
+            timeout: isDrained ? timeout(wakesAt) : 0, readsDevice: true, isBusy: windowBytes > Self.little)
     }
 
     private func endTurn(isWoken: Bool) {

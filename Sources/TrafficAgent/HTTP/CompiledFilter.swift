@@ -1,7 +1,7 @@
-import ControlAPI
+package import ControlAPI
 
 /// An `InterceptFilter` made ready to look at many requests. Not for more than one thread at a time.
-struct CompiledFilter {
+package struct CompiledFilter {
     private enum Pattern {
         /// The same, at the start, at the end, or anywhere.
         case equal(String)
@@ -44,8 +44,8 @@ struct CompiledFilter {
         }
     }
 
-    struct Problem: Error, CustomStringConvertible {
-        var description: String
+    package struct Problem: Error, CustomStringConvertible {
+        package var description: String
     }
 
     private enum Path {
@@ -58,7 +58,7 @@ struct CompiledFilter {
     private let path: Path?
     private let methods: [String]
 
-    init(_ filter: InterceptFilter) throws(Problem) {
+    package init(_ filter: InterceptFilter) throws(Problem) {
         var headers: [(name: String, pattern: Pattern)] = []
         for header in filter.headers { headers.append((header.name.lowercased(), try Pattern(header.pattern))) }
         self.headers = headers
@@ -71,7 +71,7 @@ struct CompiledFilter {
         methods = filter.methods
     }
 
-    func matches(_ request: HTTPHead) -> Bool {
+    package func matches(_ request: HTTPHead) -> Bool {
         guard methods.isEmpty || methods.contains(request.method) else { return false }
         switch path {
         case nil: break

@@ -1,7 +1,7 @@
 import NIOCore
 
 /// The first lines of a request or a response of HTTP/1 (RFC 9112 §2.1), read and left as they are.
-struct HTTPHead {
+package struct HTTPHead {
     /// The lines of one head together.
     static let maximumLength = 64 << 10
 

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// Sends each HTTP/1 request of one connection where a filter says, and brings the answers back in order. Every byte is
 /// passed on as it came.
@@ -8,14 +8,14 @@ import NIOCore
 /// refused.
 ///
 /// States of the client's side: head → content → head …, or tunnel (after an upgrade), or over.
-struct RequestRouterMachine {
+package struct RequestRouterMachine {
     /// Where a request goes: the app, or an intercept by its place in the list.
-    enum Route: Hashable {
+    package enum Route: Hashable, Sendable {
         case app
         case intercept(Int)
     }
 
-    enum Effect {
+    package enum Effect {
         case send(Route, ByteBuffer)
         case answer(ByteBuffer)
         /// The client sends no more on this route.
@@ -62,23 +62,23 @@ struct RequestRouterMachine {
     private var isWaiting = false
 
     /// `choose` is asked once for each request.
-    init(choose: @escaping (HTTPHead) -> Route) { self.choose = choose }
+    package init(choose: @escaping (HTTPHead) -> Route) { self.choose = choose }
 
     /// Whether more of the client is of use now: otherwise it waits for answers.
-    var wantsClient: Bool {
+    package var wantsClient: Bool {
         if case .over = client { return false }
         return !isWaiting && held.readableBytes < HTTPHead.maximumLength
     }
 
     // MARK: The client
 
-    mutating func receive(_ bytes: inout ByteBuffer) -> [Effect] {
+    package mutating func receive(_ bytes: inout ByteBuffer) -> [Effect] {
         held.writeBuffer(&bytes)
         return advance()
     }
 
     /// The client sends no more.
-    mutating func end() -> [Effect] {
+    package mutating func end() -> [Effect] {
         clientEnded = true
         return advance()
     }
@@ -196,7 +196,7 @@ struct RequestRouterMachine {
     // MARK: The routes
 
     /// The current route's bytes.
-    mutating func receive(_ bytes: inout ByteBuffer, from source: Route) -> [Effect] {
+    package mutating func receive(_ bytes: inout ByteBuffer, from source: Route) -> [Effect] {
         guard source == route else { return [] }
         var effects: [Effect] = []
         do {
@@ -253,7 +253,7 @@ struct RequestRouterMachine {
     }
 
     /// A route sends no more. One that had nothing more to say may be connected to again.
-    mutating func ended(_ source: Route) -> [Effect] {
+    package mutating func ended(_ source: Route) -> [Effect] {
         guard source == route else { return [] }
         switch answers {
         case .tunnel: return [.close]
@@ -271,7 +271,7 @@ struct RequestRouterMachine {
     }
 
     /// A route cannot be had, or broke: the client is told so, if it can be.
-    mutating func failed(_ source: Route, _ status: String, retryAfter seconds: Int? = nil) -> [Effect] {
+    package mutating func failed(_ source: Route, _ status: String, retryAfter seconds: Int? = nil) -> [Effect] {
         guard source == route else { return [] }
         let isWhole: Bool =
             switch answers {
