@@ -48,8 +48,8 @@ struct AgentCLI: AsyncParsableCommand {
         name: .customLong("port"),
         help: ArgumentHelp(
             """
-            Where to listen, and the app's port: 9900:8080, 9900:8080/UDP; repeatable (AGENT_PORT and APP_PORT, or \
-            AGENT_PORTS with commas between).
+            Where to listen, and the app's port, TCP: 9900:8080; repeatable (AGENT_PORT and APP_PORT, or AGENT_PORTS \
+            with commas between).
             """, valueName: "agent:app"))
     var ports: [String] = []
     @Option(help: ArgumentHelp("The address to listen on (AGENT_LISTEN; 0.0.0.0).", valueName: "address"))
@@ -86,13 +86,11 @@ struct AgentCLI: AsyncParsableCommand {
     }
 
     private func port(_ text: Substring) throws -> AgentHello.Port {
-        let parts = text.split(separator: "/", maxSplits: 1)
-        let numbers = (parts.first ?? "").split(separator: ":").map { UInt16($0) }
-        let transport = parts.count > 1 ? parts[1].uppercased() : "TCP"
-        guard numbers.count == 2, let agent = numbers[0], let app = numbers[1], agent > 0, app > 0,
-            transport == "TCP" || transport == "UDP"
-        else { throw StartFailure.badInput("--port \(text): expected AGENT:APP, as in 9900:8080 or 9900:8080/UDP") }
-        return AgentHello.Port(agentPort: agent, appPort: app, transport: transport)
+        let numbers = text.split(separator: ":").map { UInt16($0) }
+        guard numbers.count == 2, let agent = numbers[0], let app = numbers[1], agent > 0, app > 0 else {
+            throw StartFailure.badInput("--port \(text): expected AGENT:APP, as in 9900:8080")
+        }
+        return AgentHello.Port(agentPort: agent, appPort: app)
     }
 
     private func agentPorts() throws -> [AgentHello.Port] {

@@ -105,6 +105,9 @@ package final class InterceptService: Sendable {
             return .failure(
                 OpenFailure(.administrativelyProhibited, "an intercept of \(spec.name) needs the service's port"))
         }
+        guard !spec.isDatagram else {
+            return .failure(OpenFailure(.administrativelyProhibited, "UDP ports are not intercepted yet, only TCP"))
+        }
         let workload = InterceptTable.Workload(namespace: spec.namespace ?? namespace, name: spec.name)
         if let problem = problem(of: workload, port: port, isDatagram: spec.isDatagram) {
             return .failure(OpenFailure(.administrativelyProhibited, problem))

@@ -38,35 +38,35 @@ extension Target {
         var machine = RequestRouterMachine { compiled.matches($0) ? .intercept(0) : .app }
         var current = RequestRouterMachine.Route.app
         var isAnswer = false
-        var isOver = false
         var (received, sent) = (0, 0)
-        func perform(_ effects: [RequestRouterMachine.Effect]) {
+        /// Whether the connection goes on.
+        func perform(_ effects: [RequestRouterMachine.Effect]) -> Bool {
             for effect in effects {
                 switch effect {
                 case .send(let route, let bytes):
                     current = route
                     sent += bytes.readableBytes
                 case .answer, .end: break
-                case .close, .abort: isOver = true
+                case .close, .abort: return false
                 }
             }
+            return true
         }
         for part in bytes.split(omittingEmptySubsequences: false, whereSeparator: { $0 < 4 }) {
-            guard !isOver else { return }
             var buffer = ByteBuffer(bytes: part)
             if isAnswer {
-                perform(machine.receive(&buffer, from: current))
+                guard perform(machine.receive(&buffer, from: current)) else { return }
             } else {
                 received += part.count
-                perform(machine.receive(&buffer))
+                guard perform(machine.receive(&buffer)) else { return }
                 // No byte is made up.
                 precondition(sent <= received)
             }
             switch part.endIndex < bytes.endIndex ? bytes[part.endIndex] : 3 {
             case 0: isAnswer = false
             case 1: isAnswer = true
-            case 2: perform(machine.ended(current))
-            default: perform(machine.end())
+            case 2: guard perform(machine.ended(current)) else { return }
+            default: guard perform(machine.end()) else { return }
             }
         }
     }
