@@ -29,7 +29,9 @@ package struct StubRouting: Hashable, Sendable {
     private func place(of name: Name, isAlias: Bool) -> StubPlace {
         if isWPAD(name) { return .nowhere }
         if excluded.contains(where: name.isWithin) { return .outside(name) }
-        if !translations.isEmpty, let real = translations.real(reverse: name) { return .cluster(real, fallsBack: false) }
+        if !translations.isEmpty, let real = translations.real(reverse: name) {
+            return .cluster(real, fallsBack: false)
+        }
         if name.isWithin(domain) || suffixes.contains(where: name.isWithin) {
             return .cluster(name, fallsBack: false)
         }
