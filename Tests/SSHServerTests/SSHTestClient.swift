@@ -334,6 +334,7 @@ final class SSHTestClient: ChannelInboundHandler, @unchecked Sendable {
             }
             if options.consumes { connection.consume(id, data.readableBytes) }
         case .eof(let id): change(id, "eof") { $0.hasEnded = true }
+        case .broken: break
         case .closed(let id): change(id, "closed") { $0.isClosed = true }
         case .channelRequest(let id, let request, _):
             if case .exitStatus(let status) = request { change(id, "exit-status") { $0.exitStatus = status } }

@@ -26,6 +26,7 @@ final class EngineContext {
     var confirmedChannel: UInt32?
     /// Channels whose EOF, then whose CLOSE has come: a CLOSE without EOF is an abort.
     var endings: [UInt32: Ending] = [:]
+    var numbers = ChannelNumbers()
     /// The channel of the data freed last: how an accepted channel's number is learnt.
     var dataChannel: UInt32?
 
@@ -57,7 +58,7 @@ final class EngineContext {
     private static let empty = ByteBuffer()
 
     func ending(of channel: EngineChannel) -> Ending? {
-        channel.number.flatMap { endings[$0] }
+        (channel.number ?? channel.likelyNumber).flatMap { endings[$0] }
     }
 
     /// Looks at a block that libssh2 is done with: the messages that its API does not show.
@@ -67,7 +68,10 @@ final class EngineContext {
         let size = EngineMemory.size(of: pointer)
         guard size >= 5 else { return }
         let number = pointer.load(as: UInt8.self)
-        guard number >= MessageNumber.channelOpenConfirmation, number <= MessageNumber.channelClose else { return }
+        guard number >= MessageNumber.channelOpen, number <= MessageNumber.channelClose else { return }
+        if number == MessageNumber.channelOpen {
+            return channelOpened(UnsafeRawBufferPointer(start: pointer, count: size))
+        }
         let channel = UInt32(bigEndian: (pointer + 1).loadUnaligned(as: UInt32.self))
         switch number {
         case MessageNumber.channelData:
@@ -83,6 +87,18 @@ final class EngineContext {
         default:
             break
         }
+    }
+
+    /// RFC 4254 §7.2: byte 90, string type, uint32 sender, uint32 window, uint32 packet, string address, uint32 port.
+    private func channelOpened(_ bytes: UnsafeRawBufferPointer) {
+        let type = "forwarded-tcpip"
+        let start = 1 + 4 + type.utf8.count + 12
+        guard bytes.count >= start + 8, bytes[5..<5 + type.utf8.count].elementsEqual(type.utf8) else { return }
+        let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)))
+        guard length <= bytes.count - start - 8 else { return }
+        let address = String(decoding: bytes[start + 4..<start + 4 + length], as: UTF8.self)
+        let port = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 4 + length, as: UInt32.self))
+        numbers.arrived(address: address, port: port)
     }
 
     /// RFC 4254 §5.1: byte 92, uint32 recipient, uint32 reason, string description, string language.

@@ -25,14 +25,18 @@ extension SSHEngine {
         context.awaitsOpenAnswer = true
         context.openFailure = nil
         context.confirmedChannel = nil
+        context.numbers.openBegins()
         let channel = message.withUnsafeReadableBytes { bytes in
             libssh2_channel_open_ex(
                 session, type, UInt32(type.utf8.count), window, Self.maximumPacketSize,
                 bytes.bindMemory(to: CChar.self).baseAddress, UInt32(bytes.count))
         }
         context.awaitsOpenAnswer = false
-        if let channel { return .done(EngineChannel(pointer: channel, number: context.confirmedChannel)) }
         let code = libssh2_session_last_errno(session)
+        if channel != nil || code != LIBSSH2_ERROR_EAGAIN {
+            context.numbers.openEnded(number: context.confirmedChannel)
+        }
+        if let channel { return .done(EngineChannel(pointer: channel, number: context.confirmedChannel)) }
         switch code {
         case LIBSSH2_ERROR_EAGAIN:
             return .again
@@ -52,7 +56,11 @@ extension SSHEngine {
     ) throws(SSHClientError) -> Progress<(EngineListener, UInt16)> {
         var bound: CInt = CInt(port)
         if let listener = libssh2_channel_forward_listen_ex(session, address, CInt(port), &bound, backlog) {
-            return .done((EngineListener(pointer: listener), UInt16(truncatingIfNeeded: bound)))
+            return .done(
+                (
+                    EngineListener(pointer: listener, address: address, port: UInt16(truncatingIfNeeded: bound)),
+                    UInt16(truncatingIfNeeded: bound)
+                ))
         }
         let code = libssh2_session_last_errno(session)
         switch code {
@@ -78,7 +86,7 @@ extension SSHEngine {
     /// The next channel the manager opened for `listener`.
     func accept(_ listener: EngineListener) throws(SSHClientError) -> EngineChannel? {
         if let channel = libssh2_channel_forward_accept(listener.pointer) {
-            return EngineChannel(pointer: channel, number: nil)
+            return EngineChannel(pointer: channel, likelyNumber: context.numbers.accepted(from: listener))
         }
         let code = libssh2_session_last_errno(session)
         guard code == LIBSSH2_ERROR_EAGAIN || code == LIBSSH2_ERROR_CHANNEL_UNKNOWN else { throw failure(Int(code)) }
@@ -145,6 +153,18 @@ extension SSHEngine {
         if code == LIBSSH2_ERROR_EAGAIN { return false }
         guard code == 0 else { throw failure(Int(code)) }
         return true
+    }
+
+    /// Says that the EOF and CLOSE to come are no orderly end. Without a window nothing can be said.
+    func sayBroken(_ channel: EngineChannel) throws(SSHClientError) -> Progress<Void> {
+        guard writeWindow(channel) > 0 else { return .done(()) }
+        var byte: CChar = 0
+        let code = libssh2_channel_write_ex(channel.pointer, CInt(bitPattern: ExtendedDataType.broken), &byte, 1)
+        switch CInt(truncatingIfNeeded: code) {
+        case LIBSSH2_ERROR_EAGAIN: return .again
+        case 0..., LIBSSH2_ERROR_CHANNEL_CLOSED, LIBSSH2_ERROR_CHANNEL_EOF_SENT: return .done(())
+        default: throw failure(code)
+        }
     }
 
     /// EOF if none was sent, CLOSE, and the wait for the manager's CLOSE.

@@ -23,10 +23,10 @@ package final class AcceptedChannel {
         session.glue(channel, to: app)
     }
 
-    /// Closes it: the target took no connection.
+    /// Closes it as broken: the target took no connection, which libssh2 had accepted already.
     package func refuse() {
         guard let channel else { return }
         self.channel = nil
-        session.close(channel)
+        session.close(channel, isBroken: true)
     }
 }

@@ -309,6 +309,7 @@ final class SSHClientHandler: ChannelInboundHandler {
 
     /// The app's socket is gone, without the session having asked for it.
     func appClosed(_ flow: Flow) {
+        flow.channel.isBroken = true
         abandon(flow)
     }
 
@@ -373,8 +374,13 @@ final class SSHClientHandler: ChannelInboundHandler {
         }
         var position = 0
         while position < closing.count {
-            if case .done = try engine.free(closing[position]) {
-                if let number = closing[position].number { engine.context.endings[number] = nil }
+            if closing[position].isBroken {
+                if case .done = try engine.sayBroken(closing[position]) { closing[position].isBroken = false }
+            }
+            if !closing[position].isBroken, case .done = try engine.free(closing[position]) {
+                if let number = closing[position].number ?? closing[position].likelyNumber {
+                    engine.context.endings[number] = nil
+                }
                 closing.swapAt(position, closing.count - 1)
                 closing.removeLast()
             } else {
@@ -500,9 +506,10 @@ final class SSHClientHandler: ChannelInboundHandler {
     }
 
     /// Closes a channel; the manager's answer is awaited in later turns.
-    func close(_ channel: EngineChannel) {
+    func close(_ channel: EngineChannel, isBroken: Bool = false) {
         guard state != .closed else { return }
         closing.append(channel)
+        if isBroken { closing[closing.count - 1].isBroken = true }
         schedulePump()
     }
 

@@ -16,6 +16,8 @@ package enum ConnectionEffect {
     case windowOpened(ChannelID)
     /// The peer sends no more data on the channel.
     case eof(ChannelID)
+    /// The peer's end of the channel broke: its EOF and CLOSE, which follow, are no orderly end.
+    case broken(ChannelID)
     /// The peer closed the channel, and it is gone: drop it after its data is delivered.
     case closed(ChannelID)
     case channelRequest(ChannelID, ChannelRequest, wantsReply: Bool)

@@ -69,10 +69,12 @@ package struct ConnectionMachine: ~Copyable {
 
     private mutating func receiveExtendedData(_ payload: inout ByteBuffer) throws(Disconnect) -> ConnectionEffect {
         let id = try existing(payload.readInteger(), "extended data")
-        guard payload.readInteger(as: UInt32.self) != nil, let data = payload.readSSHString() else {
+        guard let type: UInt32 = payload.readInteger(), let data = payload.readSSHString() else {
             throw .violation("malformed extended data")
         }
-        return try receiveData(data, on: id, isExtended: true)
+        let isOpen = channels[id.index]?.isOpen == true
+        let effect = try receiveData(data, on: id, isExtended: true)
+        return type == ExtendedDataType.broken && isOpen ? .broken(id) : effect
     }
 
     private mutating func receiveData(

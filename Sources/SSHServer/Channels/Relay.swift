@@ -134,6 +134,13 @@ final class Relay: ReactorSource, @unchecked Sendable {
         touch()
     }
 
+    /// The peer's end broke: the target is reset.
+    func peerDidBreak() {
+        guard !isClosed else { return }
+        isOutputClosed = true
+        abandon()
+    }
+
     private func touch() {
         guard !isListed, let connection else { return }
         isListed = true

@@ -15,6 +15,8 @@ extension ServerConnection {
         case .windowOpened(let id): resume(id)
         case .eof(let id):
             if case .relay(let relay) = endpoint(id) { relay.peerDidEnd() }
+        case .broken(let id):
+            if case .relay(let relay) = endpoint(id) { relay.peerDidBreak() }
         case .closed(let id):
             dropEndpoint(at: id.index, connectionLost: false)
         case .open(let id, let request): open(id, request)
