@@ -23,6 +23,8 @@ int clinux_reactor_add(int reactor, int descriptor, unsigned long long data) {
     return epoll_ctl(reactor, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
+void clinux_reactor_remove(int reactor, int descriptor) { epoll_ctl(reactor, EPOLL_CTL_DEL, descriptor, NULL); }
+
 /* Linux before 5.11 waits in milliseconds, here rounded up. */
 static int wait_for(int reactor, struct epoll_event *events, long long timeout) {
     static int is_coarse;

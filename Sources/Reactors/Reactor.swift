@@ -187,6 +187,12 @@ package final class Reactor: EventLoop, @unchecked Sendable {
         generations[index] &+= 1
     }
 
+    /// The descriptor lives on, and is not watched any more.
+    func forget(_ source: ReactorSource) {
+        remove(source)
+        clinux_reactor_remove(reactor, source.descriptor)
+    }
+
     /// `act()` is called in the next turn.
     package func callAgain(_ source: ReactorSource) { again.append(source) }
 

@@ -49,6 +49,13 @@ open class ReactorSource: @unchecked Sendable {
         descriptor = -1
     }
 
+    /// Gives the descriptor, which is not watched any more, to somebody who does not use this reactor.
+    package final func takeDescriptor() -> CInt {
+        defer { descriptor = -1 }
+        reactor.forget(self)
+        return descriptor
+    }
+
     /// The descriptor is somebody else's from now on.
     package final func giveAway(to next: ReactorSource) {
         reactor.replace(self, with: next)

@@ -59,15 +59,15 @@ package final class Agent: Sendable {
 
     private func listen(_ port: AgentHello.Port) async throws -> PortListener {
         let app = try SocketAddress(ipAddress: configuration.appHost, port: Int(port.appPort))
-        let connection = InterceptedConnection(
+        let holders = HolderLine(
             link: link, app: app, probePaths: configuration.probePaths, eventLoop: eventLoop, logger: logger)
         return try await PortListener.start(
             on: try SocketAddress(ipAddress: configuration.listenHost, port: Int(port.agentPort)), app: app,
             agentPort: port.agentPort, rules: rules
-        ) { descriptor, verdict, originator in
-            connection.begin(descriptor, verdict, from: originator)
+        ) { descriptor, verdict, originator, reactor in
+            holders.begin(descriptor, verdict, port: port.agentPort, from: originator, on: reactor)
         } tapped: { descriptor, rule, originator in
-            connection.tap(descriptor, rule, from: originator)
+            holders.tap(descriptor, rule, from: originator)
         }
     }
 }

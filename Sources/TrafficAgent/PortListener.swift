@@ -20,7 +20,7 @@ final class PortListener: Sendable {
     /// Throws an `IOError`.
     static func start(
         on address: SocketAddress, app: SocketAddress, agentPort: UInt16, rules: RuleBook,
-        intercepted: @escaping @Sendable (CInt, RuleBook.Verdict, Originator) -> Void,
+        intercepted: @escaping @Sendable (CInt, RuleBook.Verdict, Originator, Reactor) -> Void,
         tapped: @escaping @Sendable (CInt, AgentRules.Rule, Originator) -> Void
     ) async throws -> PortListener {
         let reactor = Reactor.all[0]
@@ -31,7 +31,7 @@ final class PortListener: Sendable {
                 let verdict = rules.verdict(port: agentPort)
                 let originator = Originator(host: host, port: port)
                 if let verdict, verdict.intercept != nil || !verdict.filtered.isEmpty {
-                    return intercepted(descriptor, verdict, originator)
+                    return intercepted(descriptor, verdict, originator, next.next())
                 }
                 let reactor = next.next()
                 let taps = verdict.map { $0.isConnected ? $0.taps : [] } ?? []

@@ -12,6 +12,8 @@ final class RuleBook: Sendable {
         var taps: [AgentRules.Rule] = []
         /// The manager can be asked now.
         var isConnected: Bool
+        /// Of the rules: another number, other rules.
+        var generation: UInt64 = 0
 
         var isEmpty: Bool { intercept == nil && filtered.isEmpty && taps.isEmpty }
     }
@@ -20,6 +22,7 @@ final class RuleBook: Sendable {
         var tcp: [UInt16: Verdict] = [:]
         var udp: [UInt16: Verdict] = [:]
         var isConnected = false
+        var generation: UInt64 = 0
     }
 
     private let state = NIOLockedValueBox(State())
@@ -41,6 +44,7 @@ final class RuleBook: Sendable {
             }
         }
         state.withLockedValue { [tcp, udp] state in
+            state.generation += 1
             state.tcp = tcp
             state.udp = udp
         }
@@ -53,6 +57,7 @@ final class RuleBook: Sendable {
         state.withLockedValue { state in
             guard var verdict = state.tcp[port] else { return nil }
             verdict.isConnected = state.isConnected
+            verdict.generation = state.generation
             return verdict
         }
     }

@@ -17,6 +17,7 @@ import Testing
         "Reactors": ["CLinux", "NIOCore", "NIOConcurrencyHelpers", "HeapModule", "Dispatch"],
         "TrafficAgent": [
             "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Reactors", "CLinux", "NIOCore", "NIOPosix",
+            "NIOHTTP2", "NIOHPACK",
             "NIOConcurrencyHelpers", "Logging", "ServiceLifecycle",
         ],
         "SSHServer": [

@@ -15,6 +15,7 @@ private struct RouterHarness {
     var ended: [Route] = []
     var isClosed = false
     var isAborted = false
+    var http2 = ""
     /// Everything one byte at a time.
     var drips = false
 
@@ -26,7 +27,9 @@ private struct RouterHarness {
         self.drips = drips
     }
 
-    private mutating func perform(_ effects: [RequestRouterMachine.Effect]) {
+    private mutating func perform(_ step: (inout RequestRouterMachine, inout [RequestRouterMachine.Effect]) -> Void) {
+        var effects: [RequestRouterMachine.Effect] = []
+        step(&machine, &effects)
         for effect in effects {
             switch effect {
             case .send(let route, let bytes):
@@ -36,6 +39,7 @@ private struct RouterHarness {
             case .end(let route): ended.append(route)
             case .close: isClosed = true
             case .abort: isAborted = true
+            case .http2(let bytes): http2 += String(buffer: bytes)
             }
         }
     }
@@ -45,18 +49,18 @@ private struct RouterHarness {
     }
 
     mutating func client(_ text: String) {
-        for var piece in pieces(text) { perform(machine.receive(&piece)) }
+        for piece in pieces(text) { perform { $0.receive(piece, &$1) } }
     }
 
-    mutating func end() { perform(machine.end()) }
+    mutating func end() { perform { $0.end(&$1) } }
 
     mutating func route(_ route: Route, _ text: String) {
-        for var piece in pieces(text) { perform(machine.receive(&piece, from: route)) }
+        for piece in pieces(text) { perform { $0.receive(piece, from: route, &$1) } }
     }
 
-    mutating func ended(_ route: Route) { perform(machine.ended(route)) }
+    mutating func ended(_ route: Route) { perform { $0.ended(route, &$1) } }
 
-    mutating func failed(_ route: Route, _ status: String) { perform(machine.failed(route, status)) }
+    mutating func failed(_ route: Route, _ status: String) { perform { $0.failed(route, status, &$1) } }
 }
 
 @Suite struct RequestRouterTests {
@@ -173,7 +177,7 @@ private struct RouterHarness {
         #expect(harness.isClosed)
     }
 
-    @Test(arguments: ["\u{16}\u{3}\u{1}\u{2}", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u{0}\u{0}", "\"OK\" ready"])
+    @Test(arguments: ["\u{16}\u{3}\u{1}\u{2}", "PRI-VATE=1", "\"OK\" ready"])
     func whatIsNoHTTPIsTheApps(bytes: String) throws {
         for drips in [false, true] {
             var harness = try RouterHarness(Self.users, drips: drips)
@@ -182,6 +186,14 @@ private struct RouterHarness {
             #expect(harness.sent == [.app: bytes])
             #expect(harness.answer == "anything")
         }
+    }
+
+    @Test(arguments: [false, true]) func http2IsSomebodyElses(drips: Bool) throws {
+        var harness = try RouterHarness(Self.users, drips: drips)
+        harness.client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        #expect(harness.http2 == "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        #expect(harness.sent.isEmpty)
+        #expect(!harness.machine.wantsClient)
     }
 
     @Test func aHandlerThatIsNotThere() throws {

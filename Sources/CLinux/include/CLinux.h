@@ -72,6 +72,7 @@ int clinux_reactor_create(void);
 
 /* Edge-triggered, for everything; until the descriptor is closed. */
 int clinux_reactor_add(int reactor, int descriptor, unsigned long long data);
+void clinux_reactor_remove(int reactor, int descriptor);
 
 /* Up to CLINUX_REACTOR_EVENTS; `timeout` in nanoseconds, -1 is for ever. */
 int clinux_reactor_wait(int reactor, struct clinux_readiness *readiness, long long timeout);

@@ -4,10 +4,10 @@ package import ControlAPI
 package struct CompiledFilter {
     private enum Pattern {
         /// The same, at the start, at the end, or anywhere.
-        case equal(String)
-        case prefix(String)
-        case suffix(String)
-        case contains(String)
+        case equal([UInt8])
+        case prefix([UInt8])
+        case suffix([UInt8])
+        case contains([UInt8])
         case regex(Regex<AnyRegexOutput>)
 
         init(_ text: String) throws(Problem) {
@@ -17,7 +17,7 @@ package struct CompiledFilter {
             let isEnd = literal.hasSuffix("$") && !literal.hasSuffix("\\$")
             if isEnd { literal = literal.dropLast() }
             if literal.utf8.allSatisfy({ !"\\^$.|?*+()[]{}".utf8.contains($0) }) {
-                let word = String(literal)
+                let word = Array(literal.utf8)
                 switch (isStart, isEnd) {
                 case (true, true): self = .equal(word)
                 case (true, false): self = .prefix(word)
@@ -33,13 +33,18 @@ package struct CompiledFilter {
             }
         }
 
-        func matches(_ value: Substring) -> Bool {
+        func matches(_ value: UnsafeRawBufferPointer) -> Bool {
             switch self {
-            case .equal(let word): return value == word
-            case .prefix(let word): return value.hasPrefix(word)
-            case .suffix(let word): return value.hasSuffix(word)
-            case .contains(let word): return word.isEmpty || value.contains(word)
-            case .regex(let regex): return value.firstMatch(of: regex) != nil
+            case .equal(let word): return value.count == word.count && value.elementsEqual(word)
+            case .prefix(let word): return value.starts(with: word)
+            case .suffix(let word): return value.count >= word.count && value.suffix(word.count).elementsEqual(word)
+            case .contains(let word):
+                guard !word.isEmpty else { return true }
+                guard value.count >= word.count else { return false }
+                return (0...value.count - word.count).contains { value[$0..<$0 + word.count].elementsEqual(word) }
+            case .regex(let regex):
+                // Bytes that are no UTF-8 are no match for anything but a dot.
+                return String(decoding: value, as: UTF8.self).firstMatch(of: regex) != nil
             }
         }
     }
@@ -49,38 +54,46 @@ package struct CompiledFilter {
     }
 
     private enum Path {
-        case prefix(String)
-        case equal(String)
+        case prefix([UInt8])
+        case equal([UInt8])
         case regex(Pattern)
     }
 
-    private let headers: [(name: String, pattern: Pattern)]
+    private let headers: [(name: [UInt8], pattern: Pattern)]
     private let path: Path?
-    private let methods: [String]
+    private let methods: [[UInt8]]
 
     package init(_ filter: InterceptFilter) throws(Problem) {
-        var headers: [(name: String, pattern: Pattern)] = []
-        for header in filter.headers { headers.append((header.name.lowercased(), try Pattern(header.pattern))) }
+        var headers: [(name: [UInt8], pattern: Pattern)] = []
+        for header in filter.headers {
+            headers.append((Array(header.name.lowercased().utf8), try Pattern(header.pattern)))
+        }
         self.headers = headers
         switch filter.path {
         case nil: path = nil
-        case .prefix(let text): path = .prefix(text)
-        case .equal(let text): path = .equal(text)
+        case .prefix(let text): path = .prefix(Array(text.utf8))
+        case .equal(let text): path = .equal(Array(text.utf8))
         case .regex(let text): path = .regex(try Pattern(text))
         }
-        methods = filter.methods
+        methods = filter.methods.map { Array($0.utf8) }
     }
 
     package func matches(_ request: HTTPHead) -> Bool {
-        guard methods.isEmpty || methods.contains(request.method) else { return false }
-        switch path {
-        case nil: break
-        case .prefix(let text): guard request.path.hasPrefix(text) else { return false }
-        case .equal(let text): guard request.path == text else { return false }
-        case .regex(let pattern): guard pattern.matches(request.target[...]) else { return false }
+        let isMethod =
+            methods.isEmpty
+            || request.with(.method) { method in methods.contains { method.elementsEqual($0) } }
+        guard isMethod else { return false }
+        let isPath =
+            switch path {
+            case nil: true
+            case .prefix(let text): request.with(.path) { $0.starts(with: text) }
+            case .equal(let text): request.with(.path) { $0.elementsEqual(text) }
+            case .regex(let pattern): request.with(.target) { pattern.matches($0) }
+            }
+        guard isPath else { return false }
+        for header in headers {
+            guard request.hasValue(of: header.name, where: { header.pattern.matches($0) }) else { return false }
         }
-        return headers.allSatisfy { rule in
-            request.headers.contains { $0.name == rule.name && rule.pattern.matches($0.value[...]) }
-        }
+        return true
     }
 }

@@ -3,6 +3,9 @@ package import NIOCore
 /// Sends each HTTP/1 request of one connection where a filter says, and brings the answers back in order. Every byte is
 /// passed on as it came.
 ///
+/// Effects are appended to an array that the owner keeps; they are to be performed, and let go of, before the next call,
+/// so that nothing is copied but what is held back.
+///
 /// A request goes on to another route than the one before only when all earlier answers are complete, so that answers
 /// come from one route at a time. What is not HTTP/1 goes to the app whole; what two readers might take in two ways is
 /// refused.
@@ -24,10 +27,12 @@ package struct RequestRouterMachine {
         case close
         /// An end of one side that is no orderly one.
         case abort
+        /// The client speaks HTTP/2 (RFC 9113 §3.3), from the bytes on: somebody else's from now on.
+        case http2(ByteBuffer)
     }
 
     private struct Pending {
-        var method: String
+        var kind: HTTPHead.ResponseTo
         var isUpgrade: Bool
     }
 
@@ -55,6 +60,8 @@ package struct RequestRouterMachine {
     private var answers = AnswerState.head
     /// What the client has sent and is not passed on.
     private var held = ByteBuffer()
+    private var requestHead = HTTPHead()
+    private var responseHead = HTTPHead()
     private var answerHead = ByteBuffer()
     private var route: Route?
     private var pending: CircularBuffer<Pending> = []
@@ -72,49 +79,50 @@ package struct RequestRouterMachine {
 
     // MARK: The client
 
-    package mutating func receive(_ bytes: inout ByteBuffer) -> [Effect] {
-        held.writeBuffer(&bytes)
-        return advance()
+    package mutating func receive(_ bytes: ByteBuffer, _ effects: inout [Effect]) {
+        if held.readableBytes == 0 { held.clear() } else { held.discardReadBytes() }
+        held.writeImmutableBuffer(bytes)
+        advance(&effects)
     }
 
     /// The client sends no more.
-    package mutating func end() -> [Effect] {
+    package mutating func end(_ effects: inout [Effect]) {
         clientEnded = true
-        return advance()
+        advance(&effects)
     }
 
-    private mutating func advance() -> [Effect] {
-        var effects: [Effect] = []
-        do {
+    private mutating func advance(_ effects: inout [Effect]) {
+        do throws(HTTPHead.Problem) {
             while try step(&effects) {}
         } catch {
             refuse(error, &effects)
         }
-        held.discardReadBytes()
-        return effects
     }
 
     /// Whether there is more to do.
     private mutating func step(_ effects: inout [Effect]) throws(HTTPHead.Problem) -> Bool {
         switch client {
         case .start:
-            guard try recognise() else { return try stepEnd(&effects) }
+            guard recognise(&effects) else { return try stepEnd(&effects) }
             return true
         case .head:
             // Blank lines before a request are passed over (RFC 9112 §2.2).
             while held.readableBytesView.starts(with: [13, 10]) { held.moveReaderIndex(forwardBy: 2) }
-            guard let head = try HTTPHead.read(held, isResponse: false) else { return try stepEnd(&effects) }
-            let next = choose(head)
+            defer { requestHead.clear() }
+            guard try requestHead.read(held, isResponse: false) else { return try stepEnd(&effects) }
+            let next = choose(requestHead)
             // An answer of one route may not overtake another's; nor may anything follow an upgrade before its answer.
             let mustWait = !pending.isEmpty && (next != route || pending.last?.isUpgrade == true)
             isWaiting = mustWait || pending.count >= Self.maximumPending
             if isWaiting { return false }
-            let body = try head.body(ofResponseTo: nil)
+            let body = try requestHead.body(ofResponseTo: nil)
             route = next
+            let isCONNECT = requestHead.isCONNECT
             pending.append(
                 Pending(
-                    method: head.method, isUpgrade: head.method == "CONNECT" || head.has("upgrade", in: "connection")))
-            if let slice = held.readSlice(length: head.length) { effects.append(.send(next, slice)) }
+                    kind: requestHead.isHEAD ? .head : isCONNECT ? .connect : .other,
+                    isUpgrade: isCONNECT || requestHead.isUpgrade))
+            if let slice = held.readSlice(length: requestHead.length) { effects.append(.send(next, slice)) }
             client = .content(body)
             return true
         case .content(var body):
@@ -136,12 +144,12 @@ package struct RequestRouterMachine {
     }
 
     /// What the first bytes are; whether that is known.
-    private mutating func recognise() throws(HTTPHead.Problem) -> Bool {
+    private mutating func recognise(_ effects: inout [Effect]) -> Bool {
         let view = held.readableBytesView
         if view.starts(with: Self.preface.prefix(view.count)), view.count >= 3 {
             guard view.count >= Self.preface.count else { return false }
-            client = .tunnel
-            answers = .tunnel
+            client = .over
+            if let bytes = held.readSlice(length: held.readableBytes) { effects.append(.http2(bytes)) }
             return true
         }
         // A method, then a blank.
@@ -196,24 +204,23 @@ package struct RequestRouterMachine {
     // MARK: The routes
 
     /// The current route's bytes.
-    package mutating func receive(_ bytes: inout ByteBuffer, from source: Route) -> [Effect] {
-        guard source == route else { return [] }
-        var effects: [Effect] = []
-        do {
+    package mutating func receive(_ bytes: ByteBuffer, from source: Route, _ effects: inout [Effect]) {
+        guard source == route else { return }
+        var bytes = bytes
+        do throws(HTTPHead.Problem) {
             while bytes.readableBytes > 0 { try stepAnswer(&bytes, &effects) }
         } catch {
             // What no client should be given.
             effects.append(.abort)
             client = .over
-            return effects
+            return
         }
         if isWaiting, pending.isEmpty || route == source {
             isWaiting = false
-            effects += advance()
+            advance(&effects)
         } else if clientEnded, pending.isEmpty, case .over = client {
             effects.append(.close)
         }
-        return effects
     }
 
     private mutating func stepAnswer(_ bytes: inout ByteBuffer, _ effects: inout [Effect]) throws(HTTPHead.Problem) {
@@ -227,22 +234,28 @@ package struct RequestRouterMachine {
             if body.isOver { answerIsOver() } else { answers = .content(body) }
         case .head:
             guard let request = pending.first else { throw .malformed }
-            answerHead.writeBuffer(&bytes)
-            guard let head = try HTTPHead.read(answerHead, isResponse: true) else { return }
-            bytes = answerHead
-            answerHead = ByteBuffer()
-            if let slice = bytes.readSlice(length: head.length) { effects.append(.answer(slice)) }
-            if head.status == 101 || request.method == "CONNECT" && (200..<300).contains(head.status) {
+            if answerHead.readableBytes > 0 {
+                answerHead.writeBuffer(&bytes)
+                swap(&answerHead, &bytes)
+                answerHead = ByteBuffer()
+            }
+            defer { responseHead.clear() }
+            guard try responseHead.read(bytes, isResponse: true) else {
+                answerHead.writeBuffer(&bytes)
+                return
+            }
+            if let slice = bytes.readSlice(length: responseHead.length) { effects.append(.answer(slice)) }
+            let status = responseHead.status
+            if status == 101 || request.kind == .connect && (200..<300).contains(status) {
                 answers = .tunnel
                 client = .tunnel
                 pending.removeAll()
                 isWaiting = false
-                effects += advance()
-                return
+                return advance(&effects)
             }
             // An interim answer (RFC 9110 §15.2).
-            if head.status < 200 { return }
-            let body = try head.body(ofResponseTo: request.method)
+            if status < 200 { return }
+            let body = try responseHead.body(ofResponseTo: request.kind)
             if body.isOver { answerIsOver() } else { answers = .content(body) }
         }
     }
@@ -253,26 +266,30 @@ package struct RequestRouterMachine {
     }
 
     /// A route sends no more. One that had nothing more to say may be connected to again.
-    package mutating func ended(_ source: Route) -> [Effect] {
-        guard source == route else { return [] }
+    package mutating func ended(_ source: Route, _ effects: inout [Effect]) {
+        guard source == route else { return }
         switch answers {
-        case .tunnel: return [.close]
+        case .tunnel: effects.append(.close)
         case .content(.untilEnd):
             answerIsOver()
             client = .over
-            return [.close]
-        case .content: return [.abort]
+            effects.append(.close)
+        case .content: effects.append(.abort)
         case .head:
-            guard pending.isEmpty, answerHead.readableBytes == 0 else { return failed(source, "502 Bad Gateway") }
+            guard pending.isEmpty, answerHead.readableBytes == 0 else {
+                return failed(source, "502 Bad Gateway", &effects)
+            }
             // Kept open, it has had enough: the client's next request would be lost there.
             client = .over
-            return [.close]
+            effects.append(.close)
         }
     }
 
     /// A route cannot be had, or broke: the client is told so, if it can be.
-    package mutating func failed(_ source: Route, _ status: String, retryAfter seconds: Int? = nil) -> [Effect] {
-        guard source == route else { return [] }
+    package mutating func failed(
+        _ source: Route, _ status: String, retryAfter seconds: Int? = nil, _ effects: inout [Effect]
+    ) {
+        guard source == route else { return }
         let isWhole: Bool =
             switch answers {
             case .head: answerHead.readableBytes == 0
@@ -281,8 +298,9 @@ package struct RequestRouterMachine {
         let wasTunnel = if case .tunnel = client { true } else { false }
         client = .over
         held.clear()
-        guard isWhole, !wasTunnel, !pending.isEmpty else { return [.abort] }
+        guard isWhole, !wasTunnel, !pending.isEmpty else { return effects.append(.abort) }
         let field = seconds.map { "Retry-After: \($0)\r\n" } ?? ""
-        return [.answer(Self.ownAnswer(status, field)), .close]
+        effects.append(.answer(Self.ownAnswer(status, field)))
+        effects.append(.close)
     }
 }

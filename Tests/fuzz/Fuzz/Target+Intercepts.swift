@@ -40,33 +40,35 @@ extension Target {
         var isAnswer = false
         var (received, sent) = (0, 0)
         /// Whether the connection goes on.
-        func perform(_ effects: [RequestRouterMachine.Effect]) -> Bool {
+        func perform(_ step: (inout RequestRouterMachine, inout [RequestRouterMachine.Effect]) -> Void) -> Bool {
+            var effects: [RequestRouterMachine.Effect] = []
+            step(&machine, &effects)
             for effect in effects {
                 switch effect {
                 case .send(let route, let bytes):
                     current = route
                     sent += bytes.readableBytes
                 case .answer, .end: break
-                case .close, .abort: return false
+                case .close, .abort, .http2: return false
                 }
             }
             return true
         }
         for part in bytes.split(omittingEmptySubsequences: false, whereSeparator: { $0 < 4 }) {
-            var buffer = ByteBuffer(bytes: part)
+            let buffer = ByteBuffer(bytes: part)
             if isAnswer {
-                guard perform(machine.receive(&buffer, from: current)) else { return }
+                guard perform({ $0.receive(buffer, from: current, &$1) }) else { return }
             } else {
                 received += part.count
-                guard perform(machine.receive(&buffer)) else { return }
+                guard perform({ $0.receive(buffer, &$1) }) else { return }
                 // No byte is made up.
                 precondition(sent <= received)
             }
             switch part.endIndex < bytes.endIndex ? bytes[part.endIndex] : 3 {
             case 0: isAnswer = false
             case 1: isAnswer = true
-            case 2: guard perform(machine.ended(current)) else { return }
-            default: guard perform(machine.end()) else { return }
+            case 2: guard perform({ $0.ended(current, &$1) }) else { return }
+            default: guard perform({ $0.end(&$1) }) else { return }
             }
         }
     }
