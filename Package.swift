@@ -24,6 +24,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioExtras = Target.Dependency.product(name: "NIOExtras", package: "swift-nio-extras")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -103,7 +104,9 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Forwarding",
-            dependencies: ["SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", nioCore, nioPosix, logging],
+            dependencies: [
+                "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", nioCore, nioPosix, nioExtras, logging,
+            ],
             swiftSettings: settings),
         .target(
             name: "Workstation",

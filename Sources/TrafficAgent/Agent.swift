@@ -33,19 +33,23 @@ package final class Agent: Sendable {
     /// Serves until a graceful shutdown or cancellation. Throws a `ListenFailure` when a port cannot be had.
     package func run() async throws {
         var listeners: [PortListener] = []
-        for port in configuration.hello.ports where port.transport == "TCP" {
+        var datagrams: [NIOLoopBound<DatagramPort>] = []
+        for port in configuration.hello.ports {
             do {
-                listeners.append(try await listen(port))
+                if port.transport == "UDP" {
+                    datagrams.append(try await listenForDatagrams(port))
+                } else {
+                    listeners.append(try await listen(port))
+                }
             } catch {
-                for listener in listeners { await listener.close() }
+                await close(listeners, datagrams)
                 throw ListenFailure(
                     description:
                         "cannot listen on \(configuration.listenHost):\(port.agentPort): \(ConnectFailure.text(error))")
             }
-        }
-        for (listener, port) in zip(listeners, configuration.hello.ports) {
             logger.info(
-                "listening", metadata: ["port": "\(listener.address.port ?? 0)", "app": "\(port.appPort)"])
+                "listening",
+                metadata: ["port": "\(port.agentPort)", "app": "\(port.appPort)", "transport": "\(port.transport)"])
         }
         try await eventLoop.submit { [link] in link.value.start() }.get()
         await cancelWhenGracefulShutdown {
@@ -53,16 +57,34 @@ package final class Agent: Sendable {
             for await _ in stream {}
             continuation.finish()
         }
-        for listener in listeners { await listener.close() }
+        await close(listeners, datagrams)
         try await eventLoop.submit { [link] in link.value.close() }.get()
     }
 
-    private func listen(_ port: AgentHello.Port) async throws -> PortListener {
+    private func close(_ listeners: [PortListener], _ datagrams: [NIOLoopBound<DatagramPort>]) async {
+        for listener in listeners { await listener.close() }
+        for port in datagrams { try? await eventLoop.submit { port.value.close() }.get() }
+    }
+
+    private func holders(_ port: AgentHello.Port) throws -> HolderLine {
         let app = try SocketAddress(ipAddress: configuration.appHost, port: Int(port.appPort))
-        let holders = HolderLine(
+        return HolderLine(
             link: link, app: app, probePaths: configuration.probePaths, eventLoop: eventLoop, logger: logger)
+    }
+
+    private func listenForDatagrams(_ port: AgentHello.Port) async throws -> NIOLoopBound<DatagramPort> {
+        let holders = try holders(port)
+        let address = try SocketAddress(ipAddress: configuration.listenHost, port: Int(port.agentPort))
+        return try await eventLoop.flatSubmit { [eventLoop, rules] in
+            let port = NIOLoopBound(DatagramPort(port, rules: rules, holders: holders), eventLoop: eventLoop)
+            return port.value.start(on: address).map { port }
+        }.get()
+    }
+
+    private func listen(_ port: AgentHello.Port) async throws -> PortListener {
+        let holders = try holders(port)
         return try await PortListener.start(
-            on: try SocketAddress(ipAddress: configuration.listenHost, port: Int(port.agentPort)), app: app,
+            on: try SocketAddress(ipAddress: configuration.listenHost, port: Int(port.agentPort)), app: holders.app,
             agentPort: port.agentPort, rules: rules
         ) { descriptor, verdict, originator, reactor in
             holders.begin(descriptor, verdict, port: port.agentPort, from: originator, on: reactor)

@@ -53,9 +53,9 @@ final class RuleBook: Sendable {
     func setConnected(_ isConnected: Bool) { state.withLockedValue { $0.isConnected = isConnected } }
 
     /// `nil`: the app's own.
-    func verdict(port: UInt16) -> Verdict? {
+    func verdict(port: UInt16, isDatagram: Bool = false) -> Verdict? {
         state.withLockedValue { state in
-            guard var verdict = state.tcp[port] else { return nil }
+            guard var verdict = (isDatagram ? state.udp : state.tcp)[port] else { return nil }
             verdict.isConnected = state.isConnected
             verdict.generation = state.generation
             return verdict

@@ -48,9 +48,9 @@ struct AgentCLI: AsyncParsableCommand {
         name: .customLong("port"),
         help: ArgumentHelp(
             """
-            Where to listen, and the app's port, TCP: 9900:8080; repeatable (AGENT_PORT and APP_PORT, or AGENT_PORTS \
-            with commas between).
-            """, valueName: "agent:app"))
+            Where to listen, and the app's port: 9900:8080, or 9953:53/udp; repeatable (AGENT_PORT and APP_PORT, or \
+            AGENT_PORTS with commas between).
+            """, valueName: "agent:app[/udp]"))
     var ports: [String] = []
     @Option(help: ArgumentHelp("The address to listen on (AGENT_LISTEN; 0.0.0.0).", valueName: "address"))
     var listen: String?
@@ -86,11 +86,15 @@ struct AgentCLI: AsyncParsableCommand {
     }
 
     private func port(_ text: Substring) throws -> AgentHello.Port {
-        let numbers = text.split(separator: ":").map { UInt16($0) }
-        guard numbers.count == 2, let agent = numbers[0], let app = numbers[1], agent > 0, app > 0 else {
-            throw StartFailure.badInput("--port \(text): expected AGENT:APP, as in 9900:8080")
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        let transport = parts.count > 1 ? parts[1].uppercased() : "TCP"
+        let numbers = parts[0].split(separator: ":").map { UInt16($0) }
+        guard numbers.count == 2, let agent = numbers[0], let app = numbers[1], agent > 0, app > 0,
+            transport == "TCP" || transport == "UDP"
+        else {
+            throw StartFailure.badInput("--port \(text): expected AGENT:APP or AGENT:APP/udp, as in 9900:8080")
         }
-        return AgentHello.Port(agentPort: agent, appPort: app)
+        return AgentHello.Port(agentPort: agent, appPort: app, transport: transport)
     }
 
     private func agentPorts() throws -> [AgentHello.Port] {

@@ -31,7 +31,7 @@ import Testing
         ],
         "SSHClient": ["CLibssh2", "SSHProtocol", "CLinux", "NIOCore", "NIOPosix", "Logging"],
         "Forwarding": [
-            "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", "NIOCore", "NIOPosix", "Logging",
+            "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", "NIOCore", "NIOPosix", "NIOExtras", "Logging",
         ],
         "Workstation": [
             "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "CLinux", "NIOCore", "NIOPosix",

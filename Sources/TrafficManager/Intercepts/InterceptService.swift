@@ -105,8 +105,8 @@ package final class InterceptService: Sendable {
             return .failure(
                 OpenFailure(.administrativelyProhibited, "an intercept of \(spec.name) needs the service's port"))
         }
-        guard !spec.isDatagram else {
-            return .failure(OpenFailure(.administrativelyProhibited, "UDP ports are not intercepted yet, only TCP"))
+        guard !spec.isDatagram || spec.filter.isEmpty else {
+            return .failure(OpenFailure(.administrativelyProhibited, "filters look at HTTP, which UDP is not"))
         }
         let workload = InterceptTable.Workload(namespace: spec.namespace ?? namespace, name: spec.name)
         if let problem = problem(of: workload, port: port, isDatagram: spec.isDatagram) {

@@ -132,7 +132,9 @@ final class SessionIntercepts {
         spec.holder = Self.holder
         let target =
             request.host.contains(":") ? "[\(request.host)]:\(request.port)" : "\(request.host):\(request.port)"
-        if let other = entries.first(where: { $0.local.target == target && $0.spec.mode == spec.mode }) {
+        if let other = entries.first(where: {
+            $0.local.target == target && $0.spec.mode == spec.mode && $0.spec.isDatagram == spec.isDatagram
+        }) {
             return completion(
                 .failure(WorkstationError("Port \(target) is already in use by intercept \(other.local.workload)")))
         }
@@ -230,6 +232,7 @@ final class SessionIntercepts {
     // MARK: Connections
 
     private func accepted(_ channel: AcceptedChannel, _ entry: Entry) {
+        if entry.spec.isDatagram { return acceptedDatagrams(channel, entry) }
         let eventLoop = pool.eventLoop
         ClientBootstrap(group: eventLoop)
             .connectTimeout(Self.connectTimeout)
@@ -237,18 +240,64 @@ final class SessionIntercepts {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try AppChannelOptions.set(on: channel) }
             }
-            .connect(host: entry.host, port: Int(entry.localPort)).assumeIsolated().whenComplete { [logger] result in
+            .connect(host: entry.host, port: Int(entry.localPort)).assumeIsolated().whenComplete { result in
                 switch result {
                 case .success(let app): channel.glue(to: app)
                 case .failure(let error):
                     channel.refuse()
-                    entry.local.refused += 1
-                    entry.local.problem = "\(entry.local.target): \(ConnectFailure.text(error))"
-                    logger.info(
-                        "not taken",
-                        metadata: ["target": "\(entry.local.target)", "reason": "\(ConnectFailure.text(error))"])
+                    self.notTaken(entry, error)
                 }
             }
+    }
+
+    private func notTaken(_ entry: Entry, _ error: any Error) {
+        let reason = ConnectFailure.text(error)
+        entry.local.refused += 1
+        entry.local.problem = "\(entry.local.target): \(reason)"
+        logger.info("not taken", metadata: ["target": "\(entry.local.target)", "reason": "\(reason)"])
+    }
+
+    /// One client's datagrams, each behind its length, to a socket of their own.
+    private func acceptedDatagrams(_ channel: AcceptedChannel, _ entry: Entry) {
+        let eventLoop = pool.eventLoop
+        let socket = NIOLoopBoundBox<DatagramEnd?>(nil, eventLoop: eventLoop)
+        let stream = DatagramEnd(
+            received: { socket.value?.send($0) }, ended: { _ in socket.value?.close() })
+        socket.value = DatagramEnd(
+            received: { stream.send($0) },
+            ended: { error in
+                // Nobody listens there, as the kernel was told.
+                if let error { self.notTaken(entry, error) }
+                stream.close()
+            })
+        let bound = NIOLoopBound((self, stream), eventLoop: eventLoop)
+        resolve(entry).assumeIsolated().flatMap { address in
+            guard let end = socket.value else { return eventLoop.makeSucceededVoidFuture() }
+            return DatagramEnd.connect(to: address, on: eventLoop, end)
+        }
+        .flatMap { SocketPair.make(on: eventLoop) }
+        .flatMapThrowing { (near, far) in
+            try DatagramEnd.frame(far, bound.value.1)
+            channel.glue(to: near)
+            // A pair is set up as an app's, which is read when it is asked for.
+            try far.syncOptions?.setOption(.autoRead, value: true)
+            far.read()
+        }
+        .whenFailure { error in
+            channel.refuse()
+            bound.value.0.notTaken(entry, error)
+            socket.value?.close()
+        }
+    }
+
+    private func resolve(_ entry: Entry) -> EventLoopFuture<SocketAddress> {
+        if let address = try? SocketAddress(ipAddress: entry.host, port: Int(entry.localPort)) {
+            return pool.eventLoop.makeSucceededFuture(address)
+        }
+        let (host, port) = (entry.host, Int(entry.localPort))
+        return NIOThreadPool.singleton.runIfActive(eventLoop: pool.eventLoop) {
+            try SocketAddress.makeAddressResolvingHost(host, port: port)
+        }
     }
 
     // MARK: Telling, and ending
