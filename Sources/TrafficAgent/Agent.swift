@@ -1,3 +1,4 @@
+import CLinux
 import ControlAPI
 import Glibc
 package import Logging
@@ -8,6 +9,8 @@ import ServiceLifecycle
 
 /// A traffic agent: the app's connections pass through it, and those that are intercepted leave for their holders.
 package final class Agent: Sendable {
+    private static let settlingTime = TimeAmount.seconds(1)
+
     private let configuration: AgentConfiguration
     private let rules = RuleBook()
     private let eventLoop: any EventLoop
@@ -52,6 +55,9 @@ package final class Agent: Sendable {
                 metadata: ["port": "\(port.agentPort)", "app": "\(port.appPort)", "transport": "\(port.transport)"])
         }
         try await eventLoop.submit { [link] in link.value.start() }.get()
+        // There is one for each pod: the memory of what only a start needs is given back.
+        let settled = eventLoop.scheduleTask(in: Self.settlingTime) { clinux_release_code() }
+        defer { settled.cancel() }
         await cancelWhenGracefulShutdown {
             let (stream, continuation) = AsyncStream<Void>.makeStream()
             for await _ in stream {}

@@ -43,6 +43,11 @@ struct Intercept: ConcurrentCommand {
 
     func run() async throws {
         let requests = try options.requests(mode: .intercept, isProtected: protected, takesProbes: probes)
-        try await InterceptRun(session: session, command: command, format: format).run(requests)
+        if options.rootless, command.isEmpty {
+            throw ValidationError("--rootless puts one command in the cluster; expected -- COMMAND")
+        }
+        try await InterceptRun(
+            session: session, mode: options.rootless ? .rootless : .full, command: command, format: format
+        ).run(requests)
     }
 }

@@ -28,6 +28,14 @@ struct InterceptOptions: ParsableArguments {
 
     @Option(
         name: .long,
+        help: ArgumentHelp("Of the workload's containers, the one whose port is meant.", valueName: "name"))
+    var container: String?
+
+    @Flag(name: .long, help: "Where no session is there, begin one for the command alone; needs no root.")
+    var rootless = false
+
+    @Option(
+        name: .long,
         help: ArgumentHelp(
             "Only requests whose header matches; may be repeated, and all must match.", valueName: "name=regex"))
     var httpHeader: [String] = []
@@ -66,7 +74,8 @@ struct InterceptOptions: ParsableArguments {
             }
             return InterceptRequest(
                 workload: workload, namespace: namespace, service: service,
-                servicePort: parts.count > 1 ? String(parts[1]) : nil, isDatagram: isDatagram, host: address,
+                servicePort: parts.count > 1 ? String(parts[1]) : nil, isDatagram: isDatagram, container: container,
+                host: address,
                 port: local,
                 mode: mode, filter: filter, isProtected: isProtected, takesProbes: takesProbes)
         }

@@ -9,6 +9,8 @@ struct InterceptRun {
     private static let lookInterval = Duration.milliseconds(500)
 
     let session: SessionOptions
+    /// Of a session that has to be begun.
+    let mode: DaemonStatus.Mode
     let command: [String]
     let format: OutputOptions
 
@@ -26,7 +28,7 @@ struct InterceptRun {
         if isOurs {
             if status != nil { _ = try await client.quit() }
             var settings = try SessionSettings(
-                name: session.name, mode: .full, config: ConfigFile.load(), arguments: ConfigLayer())
+                name: session.name, mode: mode, config: ConfigFile.load(), arguments: ConfigLayer())
             settings.isLeashed = !command.isEmpty
             status = try await run.launch(settings, client: client)
         } else {

@@ -30,6 +30,6 @@ enum InterceptText {
             }.joined(separator: "\n")
         }
         if let problem = workload.problem { return "not interceptable: \(problem)" }
-        return "ready to intercept (traffic-agent already installed)"
+        return "ready to intercept (traffic-agent \(workload.agents > 0 ? "already" : "not yet") installed)"
     }
 }

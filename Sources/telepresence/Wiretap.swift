@@ -29,6 +29,11 @@ struct Wiretap: ConcurrentCommand {
 
     func run() async throws {
         let requests = try options.requests(mode: .wiretap, isProtected: false, takesProbes: false)
-        try await InterceptRun(session: session, command: command, format: format).run(requests)
+        if options.rootless, command.isEmpty {
+            throw ValidationError("--rootless puts one command in the cluster; expected -- COMMAND")
+        }
+        try await InterceptRun(
+            session: session, mode: options.rootless ? .rootless : .full, command: command, format: format
+        ).run(requests)
     }
 }

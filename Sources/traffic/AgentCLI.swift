@@ -49,7 +49,7 @@ struct AgentCLI: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Where to listen, and the app's port: 9900:8080, or 9953:53/udp; repeatable (AGENT_PORT and APP_PORT, or \
-            AGENT_PORTS with commas between).
+            AGENT_PORTS with commas between, or as JSON: [{"agentPort":9900,"appPort":8080,"transport":"TCP"}]).
             """, valueName: "agent:app[/udp]"))
     var ports: [String] = []
     @Option(help: ArgumentHelp("The address to listen on (AGENT_LISTEN; 0.0.0.0).", valueName: "address"))
@@ -99,6 +99,15 @@ struct AgentCLI: AsyncParsableCommand {
 
     private func agentPorts() throws -> [AgentHello.Port] {
         if !ports.isEmpty { return try ports.map { try port($0[...]) } }
+        if let list = environment("AGENT_PORTS"), list.hasPrefix("[") {
+            guard let ports = try? JSON.decode([AgentHello.Port].self, from: list), !ports.isEmpty,
+                ports.allSatisfy({ ["TCP", "UDP"].contains($0.transport) && $0.agentPort > 0 && $0.appPort > 0 })
+            else {
+                throw StartFailure.badInput(
+                    "AGENT_PORTS: expected a list as in [{\"agentPort\":9900,\"appPort\":8080,\"transport\":\"TCP\"}]")
+            }
+            return ports
+        }
         if let list = environment("AGENT_PORTS") { return try list.split(separator: ",").map(port) }
         let app = try required(nil, "APP_PORT", "the app's port")
         return [try port("\(environment("AGENT_PORT") ?? "9900"):\(app)")]

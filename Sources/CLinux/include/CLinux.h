@@ -229,4 +229,8 @@ int clinux_datagram_waiting(int socket);
 /* Empties the socket's queue of errors; the last one's errno, or 0. */
 int clinux_datagram_error(int socket);
 
+/* Gives back the memory of the program's code and constants: what is used still comes back from the file. After a start,
+   most is not. */
+void clinux_release_code(void);
+
 #endif

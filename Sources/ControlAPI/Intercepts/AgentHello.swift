@@ -7,10 +7,14 @@ package struct AgentHello: Codable, Hashable, Sendable {
         /// `TCP` or `UDP`.
         package var transport: String
 
-        package init(agentPort: UInt16, appPort: UInt16, transport: String = "TCP") {
+        /// The container whose port it is, where it is known.
+        package var container: String?
+
+        package init(agentPort: UInt16, appPort: UInt16, transport: String = "TCP", container: String? = nil) {
             self.agentPort = agentPort
             self.appPort = appPort
             self.transport = transport
+            self.container = container
         }
     }
 

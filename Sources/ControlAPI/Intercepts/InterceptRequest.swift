@@ -7,6 +7,8 @@ package struct InterceptRequest: Codable, Hashable, Sendable {
     /// The service's port: a number or a name; `nil` for the only one.
     package var servicePort: String?
     package var isDatagram: Bool
+    /// Of the workload's containers, the one whose port is meant.
+    package var container: String?
     /// Where the traffic goes, on this machine or near it.
     package var host: String
     package var port: UInt16
@@ -17,7 +19,8 @@ package struct InterceptRequest: Codable, Hashable, Sendable {
 
     package init(
         workload: String, namespace: String? = nil, service: String? = nil, servicePort: String? = nil,
-        isDatagram: Bool = false, host: String = "127.0.0.1", port: UInt16, mode: InterceptSpec.Mode = .intercept,
+        isDatagram: Bool = false, container: String? = nil, host: String = "127.0.0.1", port: UInt16,
+        mode: InterceptSpec.Mode = .intercept,
         filter: InterceptFilter = InterceptFilter(), isProtected: Bool = false, takesProbes: Bool = false
     ) {
         self.workload = workload
@@ -25,6 +28,7 @@ package struct InterceptRequest: Codable, Hashable, Sendable {
         self.service = service
         self.servicePort = servicePort
         self.isDatagram = isDatagram
+        self.container = container
         self.host = host
         self.port = port
         self.mode = mode

@@ -22,7 +22,17 @@ package final class DatagramEnd: ChannelInboundHandler {
     ) -> EventLoopFuture<Void> {
         let bound = NIOLoopBound(end, eventLoop: eventLoop)
         return DatagramSockets.connect(to: address, on: eventLoop) { channel in
-            try channel.pipeline.syncOperations.addHandlers([EnvelopeOpener(), bound.value])
+            try channel.pipeline.syncOperations.addHandlers([EnvelopeOpener(peer: address), bound.value])
+        }
+    }
+
+    /// On a socket that is connected to `address` already, and is NIO's from now on.
+    package static func adopt(
+        _ descriptor: CInt, of address: SocketAddress, on eventLoop: any EventLoop, _ end: DatagramEnd
+    ) -> EventLoopFuture<Void> {
+        let bound = NIOLoopBound(end, eventLoop: eventLoop)
+        return DatagramSockets.adopt(descriptor, on: eventLoop) { channel in
+            try channel.pipeline.syncOperations.addHandlers([EnvelopeOpener(peer: address), bound.value])
         }
     }
 

@@ -20,6 +20,13 @@ package enum DatagramSockets {
         bootstrap(eventLoop, initialize).connect(to: address).map { _ in }
     }
 
+    package static func adopt(
+        _ descriptor: CInt, on eventLoop: any EventLoop,
+        _ initialize: @escaping @Sendable (any Channel) throws -> Void
+    ) -> EventLoopFuture<Void> {
+        bootstrap(eventLoop, initialize).withBoundSocket(descriptor).map { _ in }
+    }
+
     package static func bind(
         to address: SocketAddress, on eventLoop: any EventLoop,
         _ initialize: @escaping @Sendable (any Channel) throws -> Void

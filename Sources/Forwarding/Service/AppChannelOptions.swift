@@ -1,12 +1,12 @@
 package import NIOCore
-import NIOPosix
+package import NIOPosix
 
 /// How sockets of apps are set up on both kinds of forward, so that they can be glued to a channel.
 package enum AppChannelOptions {
     /// Two writes of libssh2's largest size (32,700 bytes), so that no small packet is left over.
     static let receiveSize = 2 * 32_700
 
-    static func apply(to bootstrap: ClientBootstrap) -> ClientBootstrap {
+    package static func apply(to bootstrap: ClientBootstrap) -> ClientBootstrap {
         bootstrap
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)

@@ -109,7 +109,7 @@ package final class InterceptService: Sendable {
             return .failure(OpenFailure(.administrativelyProhibited, "filters look at HTTP, which UDP is not"))
         }
         let workload = InterceptTable.Workload(namespace: spec.namespace ?? namespace, name: spec.name)
-        if let problem = problem(of: workload, port: port, isDatagram: spec.isDatagram) {
+        if let problem = problem(of: workload, port: port, isDatagram: spec.isDatagram) ?? problem(of: spec, workload) {
             return .failure(OpenFailure(.administrativelyProhibited, problem))
         }
         let holder = InterceptTable.Holder(
@@ -148,6 +148,19 @@ package final class InterceptService: Sendable {
         if hasAgent || ports.contains(port) { return nil }
         let known = ports.prefix(8).map(String.init).joined(separator: ", ")
         return "service \(workload.name) has no port \(port) (it has \(known.isEmpty ? "none" : known))"
+    }
+
+    /// Why what was asked for beyond the port cannot be had.
+    private func problem(of spec: InterceptSpec, _ workload: InterceptTable.Workload) -> String? {
+        guard let container = spec.container else { return nil }
+        let known = state.withLock { state in
+            Set(
+                state.table.agents.values.filter { $0.workload == workload }
+                    .flatMap { $0.hello.ports.compactMap(\.container) })
+        }
+        guard !known.contains(container) else { return nil }
+        let names = known.isEmpty ? "none is known" : "it has \(known.sorted().joined(separator: ", "))"
+        return "\(workload.name) has no container \(container) with a port (\(names))"
     }
 
     func ended(_ bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {

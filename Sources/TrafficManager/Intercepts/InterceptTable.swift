@@ -142,7 +142,10 @@ struct InterceptTable: Sendable {
         var rules: [AgentRules.Rule] = []
         for intercept in intercepts.values.sorted(by: { $0.id < $1.id }) where intercept.workload == agent.workload {
             let transport = intercept.spec.isDatagram ? "UDP" : "TCP"
-            let ports = agent.hello.ports.filter { $0.transport == transport }
+            let container = intercept.spec.container
+            let ports = agent.hello.ports.filter {
+                $0.transport == transport && (container == nil || $0.container == container)
+            }
             let targets = targetPorts(intercept.workload, intercept.port, intercept.spec.isDatagram)
             let port =
                 ports.first { targets.contains($0.agentPort) }

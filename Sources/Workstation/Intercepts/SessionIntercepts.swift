@@ -45,6 +45,8 @@ final class SessionIntercepts {
     private let pool: SSHClientPool
     private let namespace: () -> String
     private let logger: Logger
+    /// Of a rootless session: how handlers in it are reached.
+    var inside: NamespaceSockets?
     private var entries: [Entry] = []
     private static let maximumEntries = 128
 
@@ -128,6 +130,7 @@ final class SessionIntercepts {
         spec.isProtected = request.isProtected
         spec.takesProbes = request.takesProbes
         spec.isDatagram = request.isDatagram
+        spec.container = request.container
         spec.lease = Self.lease
         spec.holder = Self.holder
         let target =
@@ -233,21 +236,35 @@ final class SessionIntercepts {
 
     private func accepted(_ channel: AcceptedChannel, _ entry: Entry) {
         if entry.spec.isDatagram { return acceptedDatagrams(channel, entry) }
+        connect(entry).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let app): channel.glue(to: app)
+            case .failure(let error):
+                channel.refuse()
+                self.notTaken(entry, error)
+            }
+        }
+    }
+
+    /// In a rootless session a handler on loopback is looked for inside, then beside it.
+    private func connect(_ entry: Entry) -> EventLoopFuture<any Channel> {
         let eventLoop = pool.eventLoop
-        ClientBootstrap(group: eventLoop)
+        let bootstrap = AppChannelOptions.apply(to: ClientBootstrap(group: eventLoop))
             .connectTimeout(Self.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try AppChannelOptions.set(on: channel) }
-            }
-            .connect(host: entry.host, port: Int(entry.localPort)).assumeIsolated().whenComplete { result in
-                switch result {
-                case .success(let app): channel.glue(to: app)
-                case .failure(let error):
-                    channel.refuse()
-                    self.notTaken(entry, error)
-                }
-            }
+        let (host, port) = (entry.host, Int(entry.localPort))
+        guard let (inside, address) = inside(entry) else { return bootstrap.connect(host: host, port: port) }
+        return inside.connect(to: address, isDatagram: false)
+            .flatMap { bootstrap.withConnectedSocket($0) }
+            .flatMapError { _ in bootstrap.connect(host: host, port: port) }
+    }
+
+    private func inside(_ entry: Entry) -> (NamespaceSockets, SocketAddress)? {
+        let host = entry.host == "localhost" ? "127.0.0.1" : entry.host
+        guard let inside, host.hasPrefix("127."),
+            let address = try? SocketAddress(ipAddress: host, port: Int(entry.localPort))
+        else { return nil }
+        return (inside, address)
     }
 
     private func notTaken(_ entry: Entry, _ error: any Error) {
@@ -270,24 +287,32 @@ final class SessionIntercepts {
                 if let error { self.notTaken(entry, error) }
                 stream.close()
             })
-        let bound = NIOLoopBound((self, stream), eventLoop: eventLoop)
-        resolve(entry).assumeIsolated().flatMap { address in
-            guard let end = socket.value else { return eventLoop.makeSucceededVoidFuture() }
-            return DatagramEnd.connect(to: address, on: eventLoop, end)
+        connect(socket.value, entry)
+            .flatMap { SocketPair.make(on: eventLoop) }
+            .assumeIsolated().flatMapThrowing { (near, far) in
+                try DatagramEnd.frame(far, stream)
+                channel.glue(to: near)
+                // A pair is set up as an app's, which is read when it is asked for.
+                try far.syncOptions?.setOption(.autoRead, value: true)
+                far.read()
+            }
+            .whenFailure { error in
+                channel.refuse()
+                self.notTaken(entry, error)
+                socket.value?.close()
+            }
+    }
+
+    private func connect(_ end: DatagramEnd?, _ entry: Entry) -> EventLoopFuture<Void> {
+        let eventLoop = pool.eventLoop
+        guard let end else { return eventLoop.makeSucceededVoidFuture() }
+        let bound = NIOLoopBound(end, eventLoop: eventLoop)
+        if let (inside, address) = inside(entry) {
+            return inside.connect(to: address, isDatagram: true).flatMap {
+                DatagramEnd.adopt($0, of: address, on: eventLoop, bound.value)
+            }
         }
-        .flatMap { SocketPair.make(on: eventLoop) }
-        .flatMapThrowing { (near, far) in
-            try DatagramEnd.frame(far, bound.value.1)
-            channel.glue(to: near)
-            // A pair is set up as an app's, which is read when it is asked for.
-            try far.syncOptions?.setOption(.autoRead, value: true)
-            far.read()
-        }
-        .whenFailure { error in
-            channel.refuse()
-            bound.value.0.notTaken(entry, error)
-            socket.value?.close()
-        }
+        return resolve(entry).flatMap { DatagramEnd.connect(to: $0, on: eventLoop, bound.value) }
     }
 
     private func resolve(_ entry: Entry) -> EventLoopFuture<SocketAddress> {

@@ -38,6 +38,8 @@ package enum ResolverMode: String, Codable, Hashable, Sendable {
 package enum NetworkMessage: Codable, Hashable, Sendable {
     case opened(NetworkAnswer)
     case updated(routes: [NetworkPrefix], notes: [String])
+    /// They come along, not connected.
+    case sockets
     case failed(HelperError)
     /// Somebody, such as a DHCP client, changed who is to be asked for names that are not the cluster's.
     case upstreamChanged([NetworkAddress])

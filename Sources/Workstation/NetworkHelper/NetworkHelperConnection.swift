@@ -1,4 +1,5 @@
 import Glibc
+import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -11,13 +12,13 @@ package final class NetworkHelperConnection: Sendable {
     private typealias Reply = CheckedContinuation<(NetworkMessage, [Int32]), any Error>
 
     private enum State {
-        case idle
-        case waiting(Reply)
+        /// Who waits for an answer, in the order in which the helper gives them.
+        case open(CircularBuffer<Reply>)
         case ended
     }
 
     private let socket: MessageSocket
-    private let state = Mutex(State.idle)
+    private let state = Mutex(State.open([]))
     private let sink: AsyncStream<[NetworkAddress]>.Continuation
     /// Of one thread, which reads.
     private let thread = NIOThreadPool(numberOfThreads: 1)
@@ -52,6 +53,18 @@ package final class NetworkHelperConnection: Sendable {
         return (routes, notes)
     }
 
+    /// Sockets of a rootless network, not connected and not blocking; the caller's to close.
+    package func sockets(_ wanted: NetworkRequest.Sockets, of name: String) async throws -> [Int32] {
+        var request = NetworkRequest(name: name)
+        request.sockets = wanted
+        let (message, descriptors) = try await ask(request)
+        guard case .sockets = message else {
+            for descriptor in descriptors { Glibc.close(descriptor) }
+            throw HelperError("the network helper answered something else", kind: .failed)
+        }
+        return descriptors
+    }
+
     /// Has everything undone. The descriptors of the network are to be closed as well.
     package func close() {
         // Once it has ended, its number may be somebody else's.
@@ -64,9 +77,10 @@ package final class NetworkHelperConnection: Sendable {
         try await withCheckedThrowingContinuation { reply in
             let result = state.withLock { state in
                 Result {
-                    guard case .idle = state else { throw Self.ended }
+                    guard case .open(var replies) = state else { throw Self.ended }
                     try socket.send(request)
-                    state = .waiting(reply)
+                    replies.append(reply)
+                    state = .open(replies)
                 }
             }
             if case .failure(let error) = result { reply.resume(throwing: error) }
@@ -75,8 +89,8 @@ package final class NetworkHelperConnection: Sendable {
 
     private func take() -> Reply? {
         state.withLock { state in
-            guard case .waiting(let reply) = state else { return nil }
-            state = .idle
+            guard case .open(var replies) = state, let reply = replies.popFirst() else { return nil }
+            state = .open(replies)
             return reply
         }
     }
@@ -86,7 +100,7 @@ package final class NetworkHelperConnection: Sendable {
             switch message {
             case .upstreamChanged(let servers): sink.yield(servers)
             case .failed(let error): take()?.resume(throwing: error)
-            case .opened, .updated:
+            case .opened, .updated, .sockets:
                 guard let reply = take() else {
                     for descriptor in descriptors { Glibc.close(descriptor) }
                     continue
@@ -94,15 +108,15 @@ package final class NetworkHelperConnection: Sendable {
                 reply.resume(returning: (message, descriptors))
             }
         }
-        let reply = state.withLock { state in
+        let replies = state.withLock { state in
             defer {
                 state = .ended
                 socket.close()
             }
-            guard case .waiting(let reply) = state else { return Reply?.none }
-            return reply
+            guard case .open(let replies) = state else { return CircularBuffer<Reply>() }
+            return replies
         }
-        reply?.resume(throwing: Self.ended)
+        for reply in replies { reply.resume(throwing: Self.ended) }
         sink.finish()
         thread.shutdownGracefully { _ in }
     }

@@ -19,6 +19,22 @@ package struct NetworkRequest: Codable, Hashable, Sendable {
     /// SSH_CONNECTION or SSH_CLIENT of whoever asked, as it stands there: its first word is where they sit.
     package var sshConnection: String?
     package var resolver = Resolver()
+    /// Nothing is changed: sockets of a rootless network are wanted, by which the session reaches programs in it.
+    package var sockets: Sockets?
+
+    package struct Sockets: Codable, Hashable, Sendable {
+        /// As many as one message carries.
+        package static let maximumCount = 8
+
+        package var count: Int
+        /// UDP, not TCP.
+        package var isDatagram: Bool
+
+        package init(count: Int, isDatagram: Bool) {
+            self.count = count
+            self.isDatagram = isDatagram
+        }
+    }
 
     package struct Resolver: Codable, Hashable, Sendable {
         /// Names at or below these are the cluster's: `cluster.local`, `svc`, a namespace each. The reverse zones of

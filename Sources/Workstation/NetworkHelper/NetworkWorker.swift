@@ -83,7 +83,29 @@ final class NetworkWorker {
 
     private func handle(_ request: NetworkRequest) throws(HelperError) {
         try request.validate()
+        if let sockets = request.sockets { return try send(sockets) }
         if opened == nil { try open(request) } else { try update(request) }
+    }
+
+    /// Sockets of this namespace, for who is outside of it.
+    private func send(_ wanted: NetworkRequest.Sockets) throws(HelperError) {
+        guard namespace != nil, opened != nil, (1...NetworkRequest.Sockets.maximumCount).contains(wanted.count) else {
+            throw HelperError("sockets are given out by a rootless network only, a few at a time")
+        }
+        var made: [Int32] = []
+        defer { for descriptor in made { close(descriptor) } }
+        for _ in 0..<wanted.count {
+            let type = wanted.isDatagram ? SOCK_DGRAM : SOCK_STREAM
+            let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+            made.append(try Self.makeSocket(Int32(type.rawValue) | flags))
+        }
+        try socket.send(NetworkMessage.sockets, descriptors: made)
+    }
+
+    private static func makeSocket(_ type: Int32) throws(HelperError) -> Int32 {
+        let descriptor = Glibc.socket(AF_INET, type, 0)
+        guard descriptor >= 0 else { throw HelperError("a socket", errno: errno) }
+        return descriptor
     }
 
     // MARK: Opening

@@ -183,6 +183,7 @@ final class Session {
                 "device": "\(answer.device)", "address": "\(answer.address4)", "resolver": "\(answer.resolver)",
                 "routes": "\(answer.routes.map(\.description).joined(separator: ","))",
             ])
+        intercepts.inside = settings.mode == .rootless ? NamespaceSockets(network, on: eventLoop) : nil
         // What we made ourselves tells nothing of the path.
         if settings.mode == .full { monitor?.ignore(interface: answer.interfaceIndex) }
         let session = NIOLoopBound(self, eventLoop: eventLoop)
@@ -210,6 +211,7 @@ final class Session {
         guard !isStopped, self.network === network else { return }
         logger.error("the network helper ended")
         self.network = nil
+        intercepts.inside = nil
         tunnelProblem = nil
         helperProblem = "the network helper ended; the network is made anew"
         let loop = eventLoop

@@ -147,6 +147,11 @@ final class SessionNetwork: Sendable {
         }
     }
 
+    /// Sockets of the namespace; the caller's to close.
+    func sockets(count: Int, isDatagram: Bool) async throws -> [CInt] {
+        try await connection.sockets(.init(count: count, isDatagram: isDatagram), of: request.name)
+    }
+
     /// Returns when everything is undone.
     func stop() async {
         await resolver.shutDown()
