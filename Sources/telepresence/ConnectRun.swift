@@ -21,6 +21,8 @@ final class ConnectRun {
     private let sink: AsyncStream<Event>.Continuation
     private var daemon: DaemonLauncher?
     private var reports: Task<Void, Never>?
+    /// One for both parts: a stream whose consumer was cancelled brings nothing more.
+    private var signals: Task<Void, Never>?
 
     init(command: [String], output: Int32) {
         self.command = command
@@ -28,7 +30,18 @@ final class ConnectRun {
         (events, sink) = AsyncStream.makeStream()
     }
 
-    deinit { reports?.cancel() }
+    deinit {
+        reports?.cancel()
+        signals?.cancel()
+    }
+
+    private func followSignals() {
+        guard signals == nil else { return }
+        let sink = sink
+        signals = Task {
+            for await signal in Signals.received { sink.yield(.signal(signal)) }
+        }
+    }
 
     private func say(_ text: String) {
         if !isQuiet { Exit.write(text, to: output) }
@@ -44,10 +57,7 @@ final class ConnectRun {
             for await report in daemon.reports { sink.yield(.report(report)) }
             if !Task.isCancelled { sink.yield(.daemonEnded) }
         }
-        let signals = Task {
-            for await signal in Signals.received { sink.yield(.signal(signal)) }
-        }
-        defer { signals.cancel() }
+        followSignals()
         let progress = Progress("Connecting to \(settings.managerURL)")
         for await event in events {
             switch event {
@@ -150,10 +160,7 @@ final class ConnectRun {
         }
         let sink = sink
         NIOThreadPool.singleton.submit { _ in sink.yield(.commandEnded(process.wait())) }
-        let signals = Task {
-            for await signal in Signals.received { sink.yield(.signal(signal)) }
-        }
-        defer { signals.cancel() }
+        followSignals()
         for await event in events {
             switch event {
             case .commandEnded(let status):
