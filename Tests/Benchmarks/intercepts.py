@@ -179,6 +179,8 @@ def filtered(bench):
 def agent_memory(bench):
     cluster = Cluster(bench)
     try:
+        # Idle is after the start: then an agent gives back what only that needed.
+        time.sleep(1.5)
         idle = proportional_memory(cluster.agent.pid)
         load = cluster.start([bench.helper("load"), "hold", HOST, cluster.port, CONNECTIONS], stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE)  # fmt: skip

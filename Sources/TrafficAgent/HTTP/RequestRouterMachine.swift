@@ -122,25 +122,37 @@ package struct RequestRouterMachine {
                 Pending(
                     kind: requestHead.isHEAD ? .head : isCONNECT ? .connect : .other,
                     isUpgrade: isCONNECT || requestHead.isUpgrade))
-            if let slice = held.readSlice(length: requestHead.length) { effects.append(.send(next, slice)) }
+            if let slice = held.readSlice(length: requestHead.length) { pass(slice, to: next, &effects) }
             client = .content(body)
             return true
         case .content(var body):
             let data = try body.read(&held)
-            if data.readableBytes > 0, let route { effects.append(.send(route, data)) }
+            if data.readableBytes > 0, let route { pass(data, to: route, &effects) }
             client = body.isOver ? .head : .content(body)
             return body.isOver ? held.readableBytes > 0 || clientEnded : try stepEnd(&effects)
         case .tunnel:
             let route = route ?? .app
             self.route = route
             if let data = held.readSlice(length: held.readableBytes), data.readableBytes > 0 {
-                effects.append(.send(route, data))
+                pass(data, to: route, &effects)
             }
             return try stepEnd(&effects)
         case .over:
             held.clear()
             return false
         }
+    }
+
+    /// Bytes just taken from `held`: with those before them, where they go the same way, they are one write.
+    private func pass(_ bytes: ByteBuffer, to route: Route, _ effects: inout [Effect]) {
+        if case .send(route, let before) = effects.last {
+            let length = before.readableBytes + bytes.readableBytes
+            if let both = held.getSlice(at: held.readerIndex - length, length: length) {
+                effects[effects.count - 1] = .send(route, both)
+                return
+            }
+        }
+        effects.append(.send(route, bytes))
     }
 
     /// What the first bytes are; whether that is known.
@@ -207,14 +219,24 @@ package struct RequestRouterMachine {
     package mutating func receive(_ bytes: ByteBuffer, from source: Route, _ effects: inout [Effect]) {
         guard source == route else { return }
         var bytes = bytes
+        if answerHead.readableBytes > 0 {
+            answerHead.writeImmutableBuffer(bytes)
+            bytes = answerHead
+            answerHead = ByteBuffer()
+        }
+        let all = bytes
         do throws(HTTPHead.Problem) {
-            while bytes.readableBytes > 0 { try stepAnswer(&bytes, &effects) }
+            while bytes.readableBytes > 0, try stepAnswer(&bytes, &effects) {}
         } catch {
             // What no client should be given.
             effects.append(.abort)
             client = .over
             return
         }
+        // Everything that was understood, as one write.
+        let length = all.readableBytes - bytes.readableBytes
+        if length > 0, let slice = all.getSlice(at: all.readerIndex, length: length) { effects.append(.answer(slice)) }
+        if bytes.readableBytes > 0 { answerHead.writeImmutableBuffer(bytes) }
         if isWaiting, pending.isEmpty || route == source {
             isWaiting = false
             advance(&effects)
@@ -223,41 +245,36 @@ package struct RequestRouterMachine {
         }
     }
 
-    private mutating func stepAnswer(_ bytes: inout ByteBuffer, _ effects: inout [Effect]) throws(HTTPHead.Problem) {
+    /// Moves behind what is understood; whether that is more than nothing.
+    private mutating func stepAnswer(
+        _ bytes: inout ByteBuffer, _ effects: inout [Effect]
+    ) throws(HTTPHead.Problem) -> Bool {
         switch answers {
         case .tunnel:
-            effects.append(.answer(bytes))
             bytes.moveReaderIndex(forwardBy: bytes.readableBytes)
         case .content(var body):
-            let data = try body.read(&bytes)
-            if data.readableBytes > 0 { effects.append(.answer(data)) }
+            _ = try body.read(&bytes)
             if body.isOver { answerIsOver() } else { answers = .content(body) }
         case .head:
             guard let request = pending.first else { throw .malformed }
-            if answerHead.readableBytes > 0 {
-                answerHead.writeBuffer(&bytes)
-                swap(&answerHead, &bytes)
-                answerHead = ByteBuffer()
-            }
             defer { responseHead.clear() }
-            guard try responseHead.read(bytes, isResponse: true) else {
-                answerHead.writeBuffer(&bytes)
-                return
-            }
-            if let slice = bytes.readSlice(length: responseHead.length) { effects.append(.answer(slice)) }
+            guard try responseHead.read(bytes, isResponse: true) else { return false }
+            bytes.moveReaderIndex(forwardBy: responseHead.length)
             let status = responseHead.status
             if status == 101 || request.kind == .connect && (200..<300).contains(status) {
                 answers = .tunnel
                 client = .tunnel
                 pending.removeAll()
                 isWaiting = false
-                return advance(&effects)
+                advance(&effects)
+                return true
             }
             // An interim answer (RFC 9110 §15.2).
-            if status < 200 { return }
+            if status < 200 { return true }
             let body = try responseHead.body(ofResponseTo: request.kind)
             if body.isOver { answerIsOver() } else { answers = .content(body) }
         }
+        return true
     }
 
     private mutating func answerIsOver() {
