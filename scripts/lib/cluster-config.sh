@@ -157,7 +157,7 @@ launch_controller_manager() {
     local own=$pki/kube-controller-manager.kubeconfig
     launch kube-controller-manager "$cache/bin/kube-controller-manager" --kubeconfig="$own" --authentication-kubeconfig="$own" \
         --authorization-kubeconfig="$own" --bind-address=127.0.0.1 --port=0 --leader-elect=false --profiling=false \
-        --use-service-account-credentials=true --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" \
+        --kube-api-qps=200 --kube-api-burst=400 --use-service-account-credentials=true --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" \
         --cluster-cidr="$pod_network" --service-cluster-ip-range="$service_network" --allocate-node-cidrs=false \
         --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" --client-ca-file="$pki/ca.crt" \
         --requestheader-client-ca-file="$pki/front-proxy-ca.crt" --feature-gates="$gates"

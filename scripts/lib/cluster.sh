@@ -77,12 +77,13 @@ in_node() {
 
 # launch NAME CMD…: a daemon in the node, unless it runs already.
 launch() {
-    local name=$1 parent child='' tries
+    local name=$1 parent child='' tries niceness
     shift
     ! running "$name" || return 0
     running node || fail "the node's first process has ended: see $logs/node.log"
     # A build in the background is nice; what it starts shall not be.
-    setsid nice -n "-$(nice)" nsenter -t "$pid" --mount --net --pid --uts --ipc -- \
+    niceness=$(nice)
+    setsid nice -n "-$niceness" nsenter -t "$pid" --mount --net --pid --uts --ipc -- \
         env -i PATH="$PATH" HOME=/root LANG=C.UTF-8 "$@" </dev/null >>"$logs/$name.log" 2>&1 9>&- &
     parent=$!
     disown
