@@ -249,14 +249,19 @@ final class SessionIntercepts {
     /// In a rootless session a handler on loopback is looked for inside, then beside it.
     private func connect(_ entry: Entry) -> EventLoopFuture<any Channel> {
         let eventLoop = pool.eventLoop
-        let bootstrap = AppChannelOptions.apply(to: ClientBootstrap(group: eventLoop))
-            .connectTimeout(Self.connectTimeout)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
         let (host, port) = (entry.host, Int(entry.localPort))
-        guard let (inside, address) = inside(entry) else { return bootstrap.connect(host: host, port: port) }
+        guard let (inside, address) = inside(entry) else {
+            return Self.bootstrap(eventLoop).connect(host: host, port: port)
+        }
         return inside.connect(to: address, isDatagram: false)
-            .flatMap { bootstrap.withConnectedSocket($0) }
-            .flatMapError { _ in bootstrap.connect(host: host, port: port) }
+            .flatMap { Self.bootstrap(eventLoop).withConnectedSocket($0) }
+            .flatMapError { _ in Self.bootstrap(eventLoop).connect(host: host, port: port) }
+    }
+
+    private static func bootstrap(_ eventLoop: any EventLoop) -> ClientBootstrap {
+        AppChannelOptions.apply(to: ClientBootstrap(group: eventLoop))
+            .connectTimeout(connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
     }
 
     private func inside(_ entry: Entry) -> (NamespaceSockets, SocketAddress)? {
