@@ -30,6 +30,7 @@ mount --bind "$node/run" "$run"
 umount "$node/run"
 
 for directory in /var/lib/{kubelet,containerd,cni} /var/log/{pods,containers} /etc/{cni,kubernetes}; do
+    [ -d "$directory" ] || echo "$directory" >>"$state/made"
     mkdir -p "$directory" "$node$directory"
     mount --bind "$node$directory" "$directory"
 done
