@@ -1,5 +1,5 @@
 import Glibc
-package import NIOCore
+import NIOCore
 
 /// The first lines of a request or a response of HTTP/1 (RFC 9112 §2.1), read and left as they are.
 ///
