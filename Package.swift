@@ -15,6 +15,12 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioConcurrencyHelpers = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let nioFoundationCompat = Target.Dependency.product(name: "NIOFoundationCompat", package: "swift-nio")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -46,6 +52,10 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -70,7 +80,12 @@ let package = Package(
             name: "Reactors", dependencies: ["CLinux", nioCore, nioConcurrencyHelpers, heap], swiftSettings: settings),
 
         // Cluster side.
-        .target(name: "Kubernetes", dependencies: [yams], swiftSettings: settings),
+        .target(
+            name: "Kubernetes",
+            dependencies: [
+                yams, nioCore, nioPosix, nioSSL, nioHTTP1, nioWebSocket, nioFoundationCompat, nioConcurrencyHelpers,
+                asyncHTTPClient, subprocess, systemPackage,
+            ], swiftSettings: settings),
         .target(
             name: "SSHServer",
             dependencies: [
@@ -131,7 +146,8 @@ let package = Package(
             name: "SSHProtocolTests", dependencies: ["SSHProtocol", "CLibcrypto", nioCore, crypto],
             swiftSettings: settings),
         .testTarget(name: "DNSTests", dependencies: ["DNS", nioCore], swiftSettings: settings),
-        .testTarget(name: "KubernetesTests", dependencies: ["Kubernetes"], swiftSettings: settings),
+        .testTarget(
+            name: "KubernetesTests", dependencies: ["Kubernetes", nioCore, nioPosix], swiftSettings: settings),
         .testTarget(
             name: "SSHServerTests", dependencies: ["SSHServer", "Reactors", "SSHProtocol", nioCore, nioPosix, logging],
             swiftSettings: settings),

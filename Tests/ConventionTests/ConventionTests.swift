@@ -13,7 +13,10 @@ import Testing
         "DNS": ["NIOCore"],
         "IPPacket": [],
         "ControlAPI": ["FoundationEssentials"],
-        "Kubernetes": ["Yams", "FoundationEssentials"],
+        "Kubernetes": [
+            "Yams", "FoundationEssentials", "NIOCore", "NIOPosix", "NIOSSL", "NIOHTTP1", "NIOWebSocket",
+            "NIOFoundationCompat", "NIOConcurrencyHelpers", "AsyncHTTPClient", "Subprocess", "SystemPackage",
+        ],
         "Reactors": ["CLinux", "NIOCore", "NIOConcurrencyHelpers", "HeapModule", "Dispatch"],
         "TrafficAgent": [
             "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Reactors", "CLinux", "NIOCore", "NIOPosix",
