@@ -96,19 +96,25 @@ fetch_kubernetes() { # fetch_kubernetes WORK TREE
 # Not by the tree's own make, which first generates again what the package has already. The one thing missing there is
 # the description of the API. What is for clouds and for docker is left out: it is a third of the whole.
 compile_kubernetes() { # compile_kubernetes WORK TREE
-    local work=$1 tree=$2 version flags name
+    local work=$1 tree=$2 version flags name progress status=0
     version=v$(dpkg-parsechangelog -l "$tree/debian/changelog" -S Version | sed -E 's/^.*really//; s/[-+~].*$//')
     flags="-s -w -X k8s.io/kubernetes/vendor/k8s.io/client-go/pkg/version.gitVersion=$version"
     for name in "Version=$version" "Major=$(cut -d. -f1 <<<"${version#v}")" "Minor=$(cut -d. -f2 <<<"$version")"; do
         flags+=" -X k8s.io/kubernetes/vendor/k8s.io/component-base/version.git$name"
     done
     mkdir -p "$work/out"
+    while sleep 20 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+        note "$(grep -cE '^[a-z0-9./-]+$' "$cache/build.log") of $(cat "$work/packages" 2>/dev/null || echo '?') packages"
+    done 9>&- &
+    progress=$!
     (
         # Rather memory than time.
         export GOPATH=$work GOCACHE=$work/cache GO111MODULE=off GOFLAGS=-tags=providerless,dockerless CGO_ENABLED=0 GOGC=400
-        cd "$tree" && generate_description "$work" &&
-            nice -n 10 go build -ldflags "$flags" -o "$work/out/" "${binaries[@]/#/./cmd/}"
-    ) >>"$cache/build.log" 2>&1 || return 1
+        cd "$tree" && generate_description "$work" && go list -deps "${binaries[@]/#/./cmd/}" | wc -l >"$work/packages" &&
+            nice -n 10 go build -v -ldflags "$flags" -o "$work/out/" "${binaries[@]/#/./cmd/}"
+    ) >>"$cache/build.log" 2>&1 || status=1
+    kill "$progress" 2>/dev/null || :
+    [ $status = 0 ] || return 1
     # What is in the cache is whole.
     for name in "${binaries[@]}"; do
         mv "$work/out/$name" "$cache/bin/$name" || return 1
