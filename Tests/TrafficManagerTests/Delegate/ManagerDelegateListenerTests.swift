@@ -58,7 +58,7 @@ import Testing
                 harness.listener(name, 80)
                     == "1: \(workload) is neither an address of the manager nor a workload of namespace \(namespace)")
         }
-        #expect(harness.listener("hello?udp", 80) == "1: UDP ports are not intercepted yet, only TCP")
+        #expect(harness.listener("hello?udp", 80) == "1: service hello has no port 80 (it has none)")
         for name in ["/", "hello.", "a b", "-", ".", "hello?x"] {
             let answer = harness.listener(name, 80)
             #expect(answer.hasPrefix("1: "))
