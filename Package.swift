@@ -107,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "traffic",
             dependencies: [
-                "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI",
+                "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
                 nioCore, nioPosix, logging, arguments, lifecycle, unixSignals,
             ],
             swiftSettings: settings),
@@ -126,13 +126,13 @@ let package = Package(
         .target(
             name: "Workstation",
             dependencies: [
-                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "CLinux",
+                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux",
                 nioCore, nioPosix, nioHTTP1, logging, lifecycle, yams,
             ], swiftSettings: settings),
         .executableTarget(
             name: "telepresence",
             dependencies: [
-                "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI",
+                "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
                 nioCore, nioPosix, logging, lifecycle, arguments,
             ],
             swiftSettings: settings),

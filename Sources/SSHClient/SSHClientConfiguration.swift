@@ -4,6 +4,8 @@ package import NIOCore
 package struct SSHClientConfiguration: Sendable {
     package var host: String
     package var port: Int
+    /// Makes the connection instead of TCP to `host`: a channel of bytes, which are held until `attached` is called.
+    package var connector: Connector?
     package var user: String
     package var identity: ClientIdentity
     package var hostKeys: HostKeyPin
@@ -15,6 +17,19 @@ package struct SSHClientConfiguration: Sendable {
     package var keepaliveInterval: TimeAmount = .seconds(15)
     /// How long sent bytes may stay unacknowledged before the path counts as broken (TCP_USER_TIMEOUT).
     package var userTimeout: TimeAmount = .seconds(45)
+
+    package struct Connector: Sendable {
+        package var connect: @Sendable (any EventLoop) -> EventLoopFuture<any Channel>
+        package var attached: @Sendable (any Channel) -> Void
+
+        package init(
+            connect: @escaping @Sendable (any EventLoop) -> EventLoopFuture<any Channel>,
+            attached: @escaping @Sendable (any Channel) -> Void
+        ) {
+            self.connect = connect
+            self.attached = attached
+        }
+    }
 
     package init(host: String, port: Int, user: String, identity: ClientIdentity, hostKeys: HostKeyPin) {
         self.host = host

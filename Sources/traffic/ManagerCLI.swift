@@ -8,8 +8,8 @@ struct ManagerCLI: AsyncParsableCommand {
         abstract: "Lets SSH clients reach the services of a cluster.",
         discussion: """
             Listens for SSH connections, and connects them to the services of the cluster, by the names and addresses \
-            they have there. Any ssh client will do. What there is in the cluster is read from a file of Kubernetes \
-            objects, as `kubectl get services,endpointslices -o yaml` prints them. The files are read again when they \
+            they have there. Any ssh client will do. What there is in the cluster is known from its API, or read from a \
+            file of Kubernetes objects, as `kubectl get services,endpointslices -o yaml` prints them. The files are read again when they \
             change; SIGHUP reads them at once. SIGTERM and SIGINT end the manager gracefully, a second one at once.
 
             EXAMPLES
@@ -44,7 +44,7 @@ struct ManagerCLI: AsyncParsableCommand {
     func run() async throws {
         let sshListen = ports.sshListen.isEmpty ? [ListenAddress(host: "0.0.0.0", port: 8022)] : ports.sshListen
         var configuration = ManagerConfiguration(
-            servicesFile: files.services, authorizedKeysFile: files.authorizedKeys, hostKeyFiles: files.hostKey,
+            source: try files.source(), authorizedKeysFile: files.authorizedKeys, hostKeyFiles: files.hostKey,
             sshListen: try sshListen.map { try $0.socketAddress() }, apiListen: try ports.apiListen.socketAddress())
         configuration.clusterDomain = reach.clusterDomain
         configuration.delegate = reach.delegate

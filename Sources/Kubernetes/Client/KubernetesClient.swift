@@ -141,6 +141,19 @@ package final class KubernetesClient: Sendable {
         } catch  where error.kind == .notFound {}
     }
 
+    /// Whether the server has a resource in that group and version.
+    package func serves(_ plural: String, _ apiVersion: String) async throws(KubernetesError) -> Bool {
+        let path = apiVersion.contains("/") ? "/apis/\(apiVersion)" : "/api/\(apiVersion)"
+        let answer: JSONValue
+        do throws(KubernetesError) {
+            answer = try await request("GET", path)
+        } catch {
+            guard error.kind == .notFound else { throw error }
+            return false
+        }
+        return answer["resources"]?.array.contains { $0["name"]?.string == plural } ?? false
+    }
+
     // MARK: Lists and watches
 
     private struct Page: Decodable {
@@ -169,14 +182,14 @@ package final class KubernetesClient: Sendable {
     /// All of a kind, a page after the other; the version from which it can be watched.
     package func list(
         _ resource: Resource, namespace: String? = nil, selector: String? = nil,
-        page: (inout [JSONValue]) async throws -> Void
+        page: ([JSONValue]) async throws -> Void
     ) async throws -> String {
         var token = ""
         while true {
             let more = token.isEmpty ? "" : "&continue=\(Self.encoded(token))"
             let path = resource.path(namespace: namespace) + Self.query(selector, "limit=\(Self.pageSize)\(more)")
-            var one = try await request("GET", path, as: Page.self)
-            try await page(&one.items)
+            let one = try await request("GET", path, as: Page.self)
+            try await page(one.items)
             token = one.metadata.continue ?? ""
             if token.isEmpty { return one.metadata.resourceVersion ?? "0" }
         }

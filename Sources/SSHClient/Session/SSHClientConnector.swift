@@ -14,6 +14,9 @@ enum SSHClientConnector {
         completion: @escaping (Result<SSHClientHandler, SSHClientError>) -> Void
     ) {
         eventLoop.assertInEventLoop()
+        if let connector = configuration.connector {
+            return connect(connector, configuration, on: eventLoop, onClosed: onClosed, completion: completion)
+        }
         let milliseconds = Int(clamping: configuration.userTimeout.nanoseconds / 1_000_000)
         ClientBootstrap(group: eventLoop)
             .connectTimeout(configuration.connectTimeout)
@@ -43,6 +46,30 @@ enum SSHClientConnector {
                     start(configuration, on: channel, onClosed: onClosed, completion: completion)
                 }
             }
+    }
+
+    private static func connect(
+        _ connector: SSHClientConfiguration.Connector, _ configuration: SSHClientConfiguration,
+        on eventLoop: any EventLoop, onClosed: @escaping (SSHClientHandler, SSHClientError) -> Void,
+        completion: @escaping (Result<SSHClientHandler, SSHClientError>) -> Void
+    ) {
+        connector.connect(eventLoop).hop(to: eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .failure(let error):
+                completion(.failure(SSHClientError(.unreachable, "\(error)")))
+            case .success(let channel):
+                do {
+                    guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
+                    try options.setOption(.writeBufferWaterMark, value: .init(low: 1, high: 1))
+                    try options.setOption(.autoRead, value: false)
+                    start(configuration, on: channel, onClosed: onClosed, completion: completion)
+                    connector.attached(channel)
+                } catch {
+                    channel.close(promise: nil)
+                    completion(.failure(SSHClientError(.unreachable, "\(error)")))
+                }
+            }
+        }
     }
 
     private static func start(

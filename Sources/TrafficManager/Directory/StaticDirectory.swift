@@ -8,7 +8,7 @@ import ServiceLifecycle
 /// States: *current*, when the directory is what the file says; *stale*, when the newest version of the file is bad or
 /// cannot be read: then the directory stays as it was, and `Directory.problem` tells why. Each look at the file may
 /// lead from either to either.
-package actor StaticDirectory: ServiceLifecycle.Service {
+package actor StaticDirectory: DirectorySource {
     package nonisolated let directory: Directory
     package nonisolated let file: String
 
@@ -71,6 +71,8 @@ package actor StaticDirectory: ServiceLifecycle.Service {
             }
         }
     }
+
+    package func readAgain() async { await reload() }
 
     /// Looks at the file, and reads it if it is not the version that was read last.
     @discardableResult

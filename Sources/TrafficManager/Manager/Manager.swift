@@ -14,7 +14,7 @@ package struct Manager: Sendable {
     /// Drain time of the SSH server, and what the API may need behind it.
     private static let shutdownDuration = Duration.seconds(10)
 
-    private let directory: StaticDirectory
+    private let directory: any DirectorySource
     private let authorizedKeys: AuthorizedKeysFile
     private let overview: ManagerOverview
     private let intercepts: InterceptService
@@ -27,11 +27,22 @@ package struct Manager: Sendable {
     /// - Throws: `StartFailure`.
     package init(_ configuration: ManagerConfiguration, logger: Logger) async throws {
         raiseFileDescriptorLimit()
-        do throws(InputError) {
-            directory = try StaticDirectory(
-                file: configuration.servicesFile, clusterDomain: configuration.clusterDomain, logger: logger)
-        } catch {
-            throw StartFailure.badInput("\(error)")
+        switch configuration.source {
+        case .file(let file):
+            do throws(InputError) {
+                directory = try StaticDirectory(
+                    file: file, clusterDomain: configuration.clusterDomain, logger: logger)
+            } catch {
+                throw StartFailure.badInput("\(error)")
+            }
+        case .cluster(let access):
+            do throws(KubernetesError) {
+                directory = try ClusterDirectory(
+                    access, group: MultiThreadedEventLoopGroup.singleton, clusterDomain: configuration.clusterDomain,
+                    logger: logger)
+            } catch {
+                throw StartFailure.badInput("\(error)")
+            }
         }
         authorizedKeys = try AuthorizedKeysFile(file: configuration.authorizedKeysFile, logger: logger)
         var hostKeys: [PrivateKey] = []
@@ -111,7 +122,7 @@ package struct Manager: Sendable {
         var isShuttingDown = false
         for await signal in signals {
             if signal == .sighup {
-                await directory.reload()
+                await directory.readAgain()
                 await authorizedKeys.reload()
                 continue
             }

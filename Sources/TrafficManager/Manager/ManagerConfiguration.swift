@@ -1,10 +1,18 @@
+package import Kubernetes
 package import NIOCore
 package import SSHServer
 
 /// All a manager is told when it starts.
 package struct ManagerConfiguration: Sendable {
-    /// Kubernetes objects: the cluster's services and what is behind them.
-    package var servicesFile: String
+    /// Where the cluster's services, and what is behind them, are known from.
+    package enum Source: Sendable {
+        /// A file of Kubernetes objects.
+        case file(String)
+        /// The API of the cluster.
+        case cluster(ClusterAccess)
+    }
+
+    package var source: Source
     package var authorizedKeysFile: String
     /// Best first.
     package var hostKeyFiles: [String]
@@ -15,10 +23,10 @@ package struct ManagerConfiguration: Sendable {
     package var limits = ServerLimits()
 
     package init(
-        servicesFile: String, authorizedKeysFile: String, hostKeyFiles: [String], sshListen: [SocketAddress],
+        source: Source, authorizedKeysFile: String, hostKeyFiles: [String], sshListen: [SocketAddress],
         apiListen: SocketAddress
     ) {
-        self.servicesFile = servicesFile
+        self.source = source
         self.authorizedKeysFile = authorizedKeysFile
         self.hostKeyFiles = hostKeyFiles
         self.sshListen = sshListen
