@@ -41,7 +41,8 @@ import Testing
             "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
         ],
         "traffic": [
-            "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes", "UnixSignals",
+            "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
+            "UnixSignals",
             "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
             "NIOPosix",
         ],

@@ -57,7 +57,8 @@ package actor ClusterDirectory: DirectorySource {
 
     /// The best that the server has of what tells the addresses behind services.
     private func endpointKind() async throws -> Resource {
-        for version in ["v1", "v1beta1"] where try await client.serves("endpointslices", "discovery.k8s.io/\(version)") {
+        for version in ["v1", "v1beta1"] where try await client.serves("endpointslices", "discovery.k8s.io/\(version)")
+        {
             return Resource("discovery.k8s.io", version, "endpointslices", "EndpointSlice")
         }
         return .endpoints
