@@ -37,8 +37,12 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
     package var processID: Int32
     package var mode: Mode
     package var state: State
-    /// As a URL: `ssh://10.0.0.2:8022`.
+    /// As a URL: `ssh://10.0.0.2:8022`, or that of the API server through which it is reached.
     package var manager: String
+    /// Of the kubeconfig, where there is one.
+    package var context: String?
+    /// How the manager is reached through an API server.
+    package var transport: String?
     /// The identification string of the manager's software, once it was heard.
     package var managerVersion: String?
     /// Seconds since 1970.
@@ -64,7 +68,7 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
         version: VersionInfo, name: String, processID: Int32, mode: Mode, state: State, manager: String,
         managerVersion: String? = nil, startedAt: Int64, connectedAt: Int64? = nil, reconnects: Int = 0,
         error: String? = nil, proxies: [String] = [], namespaceHolder: String? = nil, cluster: Cluster? = nil,
-        sshConnections: Int = 0,
+        context: String? = nil, transport: String? = nil, sshConnections: Int = 0,
         channels: Int = 0, bytesReceived: UInt64 = 0, bytesSent: UInt64 = 0, probes: [DaemonProbe] = [],
         logLevel: String = "info"
     ) {
@@ -82,6 +86,8 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
         self.proxies = proxies
         self.namespaceHolder = namespaceHolder
         self.cluster = cluster
+        self.context = context
+        self.transport = transport
         self.sshConnections = sshConnections
         self.channels = channels
         self.bytesReceived = bytesReceived

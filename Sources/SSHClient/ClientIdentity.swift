@@ -1,5 +1,5 @@
 import Glibc
-import SSHProtocol
+package import SSHProtocol
 
 /// A private key in the form of OpenSSH (`openssh-key-v1`), kept in memory alone.
 package struct ClientIdentity: Sendable, CustomStringConvertible {
@@ -9,11 +9,8 @@ package struct ClientIdentity: Sendable, CustomStringConvertible {
     /// Where it was read from; what an error names.
     package let path: String
     let privateKey: [UInt8]
-
-    package init(path: String, privateKey: [UInt8]) {
-        self.path = path
-        self.privateKey = privateKey
-    }
+    package let publicKey: PublicKey
+    package let comment: String
 
     /// Reads a key file, and refuses one that others may read, as ssh does.
     package init(path: String) throws(SSHClientError) {
@@ -50,13 +47,16 @@ package struct ClientIdentity: Sendable, CustomStringConvertible {
         }
     }
 
-    private init(path: String, key: PrivateKey) throws(KeyError) {
+    package init(path: String, key: PrivateKey) throws(KeyError) {
         // libssh2 1.10 signs with RSA in SHA-1 alone, which no server takes any more.
         guard key.publicKey.algorithmName != "ssh-rsa" else {
             throw KeyError("RSA keys cannot be used here; expected Ed25519 or ECDSA: telepresence keygen makes one")
         }
         // Whatever form the file has, libssh2 is given the one it reads.
-        self.init(path: path, privateKey: Array(key.openSSH.utf8))
+        privateKey = Array(key.openSSH.utf8)
+        publicKey = key.publicKey
+        comment = key.comment
+        self.path = path
     }
 
     package var description: String { path }

@@ -18,7 +18,13 @@ struct Connect: ConcurrentCommand {
             Without --rootless or --socks the whole machine is in the cluster. That changes routes and the resolver, for
             which alone a helper of the daemon runs as root; everything is undone when the session ends, however it ends.
 
+            Without --manager the cluster is the one that kubectl would use: its traffic manager is installed if it is
+            missing, and reached through the API server.
+
             EXAMPLES
+              telepresence connect
+              telepresence connect --context staging -n shop
+                  The cluster of the kubeconfig.
               telepresence connect --manager cluster.example
               curl http://hello
               telepresence quit
@@ -63,13 +69,29 @@ struct Connect: ConcurrentCommand {
         help: ArgumentHelp("The manager's host key by its fingerprint; may be repeated.", valueName: "SHA256:…"))
     var hostKey: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The name to log in with; the key decides.", valueName: "name"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "With --manager the name to log in with; otherwise the user of the kubeconfig.", valueName: "name"))
     var user: String?
 
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp("Where short names are looked for; the manager's own if not given.", valueName: "namespace"))
     var namespace: String?
+
+    @Option(name: .long, help: ArgumentHelp("The namespace that the manager is in.", valueName: "namespace"))
+    var managerNamespace: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("How the manager is reached through the cluster's API server.", valueName: "way"))
+    var transport: ClusterSettings.Transport?
+
+    @Option(name: .long, help: ArgumentHelp("The manager's image, where it is to be installed.", valueName: "image"))
+    var image: String?
+
+    @OptionGroup(title: "Kubernetes") var clusterOptions: ClusterOptions
 
     @OptionGroup var session: SessionOptions
 
@@ -103,6 +125,12 @@ struct Connect: ConcurrentCommand {
         if let user { try ManagerOptions.check(user, "--user") }
         if let namespace, let problem = ConfigValue.namespace(namespace) {
             throw ValidationError("--namespace '\(namespace.shown)': \(problem)")
+        }
+        if manager != nil, !clusterOptions.overrides.isEmpty {
+            throw ValidationError("--manager and the flags of a cluster's API exclude each other")
+        }
+        if let managerNamespace, let problem = ConfigValue.namespace(managerNamespace) {
+            throw ValidationError("--manager-namespace '\(managerNamespace.shown)': \(problem)")
         }
         if rootless, socks != nil { throw ValidationError("--rootless and --socks exclude each other") }
         if shell, !command.isEmpty { throw ValidationError("--shell and -- COMMAND exclude each other") }
@@ -139,8 +167,12 @@ struct Connect: ConcurrentCommand {
         arguments.hostKey = hostKey.isEmpty ? nil : hostKey
         arguments.user = user
         arguments.namespace = namespace
+        arguments.kubernetes.managerNamespace = managerNamespace
+        arguments.kubernetes.image = image
+        arguments.kubernetes.transport = transport?.rawValue
         var settings = try SessionSettings(
-            name: session.name, mode: mode, config: ConfigFile.load(), arguments: arguments)
+            name: session.name, mode: mode, config: ConfigFile.load(), arguments: arguments,
+            overrides: clusterOptions.overrides)
         settings.socks = try listen()
         settings.isLeashed = runsSomething
         return settings
@@ -193,3 +225,5 @@ struct Connect: ConcurrentCommand {
         return [Environment.value("SHELL") ?? "/bin/sh", "-i"]
     }
 }
+
+extension ClusterSettings.Transport: ExpressibleByArgument {}

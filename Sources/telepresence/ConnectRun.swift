@@ -63,6 +63,8 @@ final class ConnectRun {
             switch event {
             case .report(.launched):
                 say("Connecting to traffic manager...\n")
+            case .report(.progress(let text)):
+                progress.show(text)
             case .report(.needsTerminal(let command)):
                 await progress.stop()
                 guard try await runOnTerminal(command) else {
@@ -73,7 +75,7 @@ final class ConnectRun {
                 }
             case .report(.connected(let status)):
                 await progress.stop()
-                say("Connected to context \(status.name) (\(status.manager))\n")
+                say("Connected to context \(status.context ?? status.name) (\(status.manager))\n")
                 if !status.proxies.isEmpty {
                     say("SOCKS and HTTP proxy on \(status.proxies.joined(separator: ", "))\n")
                 }

@@ -14,6 +14,7 @@ enum StatusText {
         case .rootless: add("Mode:", "rootless: commands run by connect --rootless are in the cluster")
         case .socks: add("Mode:", "SOCKS and HTTP proxy on " + list(status.proxies))
         }
+        if let transport = status.transport { add("Way:", transport) }
         for probe in status.probes { add(name(probe.layer), text(probe)) }
         if let cluster = status.cluster {
             add("Namespace:", cluster.namespace)
@@ -28,7 +29,7 @@ enum StatusText {
 
     /// What a change of state is told with, in one line.
     static func headline(_ status: DaemonStatus) -> String {
-        let place = "context \(status.name) (\(status.manager))"
+        let place = "context \(status.context ?? status.name) (\(status.manager))"
         switch status.state {
         case .connecting: return "Connecting to \(place)"
         case .connected:

@@ -37,8 +37,8 @@ import Testing
             "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", "NIOCore", "NIOPosix", "NIOExtras", "Logging",
         ],
         "Workstation": [
-            "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "CLinux", "NIOCore", "NIOPosix",
-            "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
+            "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux", "NIOCore",
+            "NIOPosix", "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
         ],
         "traffic": [
             "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
@@ -47,7 +47,7 @@ import Testing
             "NIOPosix",
         ],
         "telepresence": [
-            "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "NIOCore", "NIOPosix", "Logging",
+            "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes", "NIOCore", "NIOPosix", "Logging",
             "ServiceLifecycle", "ArgumentParser",
         ],
         "hello": ["NIOCore", "NIOPosix", "NIOHTTP1", "ArgumentParser"],

@@ -149,7 +149,7 @@ extension ConfigLayer {
     fileprivate init(_ reader: ConfigFile.Reader, also: [String]) throws(WorkstationError) {
         self.init()
         let known = [
-            "manager", "identity", "known-hosts", "host-key", "user", "namespace", "log-level", "dns", "routes",
+            "manager", "kubernetes", "identity", "known-hosts", "host-key", "user", "namespace", "log-level", "dns", "routes",
             "timeouts",
         ]
         let keys = try reader.mapping(of: known + also)
@@ -163,9 +163,22 @@ extension ConfigLayer {
         user = try keys["user"]?.checked(ConfigValue.name)
         namespace = try keys["namespace"]?.checked(ConfigValue.namespace)
         logLevel = try keys["log-level"]?.checked(ConfigValue.logLevel)
+        if let reader = keys["kubernetes"], !reader.isNull { kubernetes = try Kubernetes(reader) }
         if let reader = keys["dns"], !reader.isNull { dns = try DNS(reader) }
         if let reader = keys["routes"], !reader.isNull { routes = try Routes(reader) }
         if let reader = keys["timeouts"], !reader.isNull { timeouts = try Timeouts(reader) }
+    }
+}
+
+extension ConfigLayer.Kubernetes {
+    fileprivate init(_ reader: ConfigFile.Reader) throws(WorkstationError) {
+        self.init()
+        let keys = try reader.mapping(of: ["kubeconfig", "context", "image", "manager-namespace", "transport"])
+        kubeconfig = try keys["kubeconfig"]?.string()
+        context = try keys["context"]?.string()
+        image = try keys["image"]?.string()
+        managerNamespace = try keys["manager-namespace"]?.checked(ConfigValue.namespace)
+        transport = try keys["transport"]?.checked(ConfigValue.transport)
     }
 }
 

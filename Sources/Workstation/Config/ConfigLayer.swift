@@ -47,7 +47,24 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
         package init() {}
     }
 
+    /// Where the manager is found through the API of a cluster.
+    package struct Kubernetes: Codable, Hashable, Sendable {
+        package var kubeconfig: String?
+        package var context: String?
+        package var image: String?
+        package var managerNamespace: String?
+        package var transport: String?
+
+        package init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case kubeconfig, context, image, transport
+            case managerNamespace = "manager-namespace"
+        }
+    }
+
     package var manager: String?
+    package var kubernetes = Kubernetes()
     package var identity: String?
     package var knownHosts: String?
     package var hostKey: [String]?
@@ -62,6 +79,7 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case manager
+        case kubernetes
         case identity
         case knownHosts = "known-hosts"
         case hostKey = "host-key"
@@ -79,6 +97,8 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
         layer.identity = "~/.ssh/id_telepresence"
         layer.knownHosts = "~/.ssh/known_hosts"
         layer.logLevel = "info"
+        layer.kubernetes.image = ClusterSettings.defaultImage
+        layer.kubernetes.transport = ClusterSettings.Transport.auto.rawValue
         layer.dns.includeSuffixes = []
         layer.dns.excludeSuffixes = []
         layer.dns.mappings = []
@@ -95,6 +115,11 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
     package func over(_ base: ConfigLayer) -> ConfigLayer {
         var layer = self
         layer.manager = manager ?? base.manager
+        layer.kubernetes.kubeconfig = kubernetes.kubeconfig ?? base.kubernetes.kubeconfig
+        layer.kubernetes.context = kubernetes.context ?? base.kubernetes.context
+        layer.kubernetes.image = kubernetes.image ?? base.kubernetes.image
+        layer.kubernetes.managerNamespace = kubernetes.managerNamespace ?? base.kubernetes.managerNamespace
+        layer.kubernetes.transport = kubernetes.transport ?? base.kubernetes.transport
         layer.identity = identity ?? base.identity
         // The manager's key is pinned in one way; the nearer one counts.
         if hostKey == nil { layer.knownHosts = knownHosts ?? base.knownHosts }

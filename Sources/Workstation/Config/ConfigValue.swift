@@ -34,6 +34,11 @@ package enum ConfigValue {
         return isLabel ? nil : "expected a namespace: at most 63 of a-z, 0-9 and '-'"
     }
 
+    static func transport(_ text: String) -> String? {
+        ClusterSettings.Transport(rawValue: text) != nil
+            ? nil : "expected one of " + ClusterSettings.Transport.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+
     package static func logLevel(_ text: String) -> String? {
         Logger.Level(rawValue: text) != nil
             ? nil : "expected one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")

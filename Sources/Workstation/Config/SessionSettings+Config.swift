@@ -1,27 +1,23 @@
 package import ControlAPI
 import Glibc
+package import Kubernetes
 
 extension SessionSettings {
     /// What the configuration says, and over it the command line (a layer of its own).
     package init(
-        name: String, mode: DaemonStatus.Mode, config: ConfigFile, arguments: ConfigLayer
+        name: String, mode: DaemonStatus.Mode, config: ConfigFile, arguments: ConfigLayer,
+        overrides: ConnectionOverrides = ConnectionOverrides()
     ) throws(WorkstationError) {
         let layer = arguments.over(config.settings(for: name))
-        guard let manager = layer.manager else {
-            let file = ConfigFile.path.map { ", or a line 'manager: HOST' in \($0)" } ?? ""
-            throw .badInput("no manager is given; expected --manager HOST[:PORT]\(file)")
-        }
-        let address: ManagerAddress
-        do throws(ManagerAddress.Problem) {
-            address = try ManagerAddress(parsing: manager)
-        } catch {
-            throw .badInput("'\(manager)': \(error.text)")
-        }
+        let cluster = try Self.cluster(layer, overrides, isAsked: arguments.manager == nil)
+        let address = try cluster == nil ? Self.address(layer.manager) : nil
         self.init(
-            name: name, mode: mode, host: address.host, port: address.port, user: layer.user ?? Self.currentUser,
+            name: name, mode: mode, host: address?.host ?? "", port: address?.port ?? 0,
+            user: cluster == nil ? layer.user ?? Self.currentUser : Self.currentUser,
             identity: UserFiles.absolute(layer.identity ?? ""),
             knownHosts: layer.knownHosts.map(UserFiles.absolute), hostKeys: layer.hostKey ?? [])
-        namespace = layer.namespace
+        self.cluster = cluster
+        namespace = layer.namespace ?? cluster?.namespace
         dns.includeSuffixes = layer.dns.includeSuffixes ?? []
         dns.excludeSuffixes = layer.dns.excludeSuffixes ?? []
         dns.mappings = (layer.dns.mappings ?? []).map { DNS.Mapping(name: $0.name, aliasFor: $0.aliasFor) }
@@ -38,6 +34,36 @@ extension SessionSettings {
             timeouts.probeMilliseconds = time
         }
         logLevel = layer.logLevel ?? logLevel
+    }
+
+    /// Flags ask for a cluster; without any there has to be a kubeconfig, and no manager in the configuration.
+    private static func cluster(
+        _ layer: ConfigLayer, _ overrides: ConnectionOverrides, isAsked: Bool
+    ) throws(WorkstationError) -> ClusterSettings? {
+        guard isAsked, !overrides.isEmpty || layer.manager == nil else { return nil }
+        var overrides = overrides
+        overrides.kubeconfig = overrides.kubeconfig ?? layer.kubernetes.kubeconfig
+        overrides.context = overrides.context ?? layer.kubernetes.context
+        overrides.user = layer.user
+        overrides.namespace = layer.namespace
+        guard overrides.kubeconfig != nil || ClusterSettings.isPossible else { return nil }
+        var cluster = try ClusterSettings(overrides: overrides)
+        cluster.image = layer.kubernetes.image ?? cluster.image
+        cluster.managerNamespace = layer.kubernetes.managerNamespace
+        cluster.transport = layer.kubernetes.transport.flatMap { .init(rawValue: $0) } ?? .auto
+        return cluster
+    }
+
+    private static func address(_ manager: String?) throws(WorkstationError) -> ManagerAddress {
+        guard let manager else {
+            let file = ConfigFile.path.map { ", or a line 'manager: HOST' in \($0)" } ?? ""
+            throw .badInput("no manager is given, and there is no kubeconfig; expected --manager HOST[:PORT]\(file)")
+        }
+        do throws(ManagerAddress.Problem) {
+            return try ManagerAddress(parsing: manager)
+        } catch {
+            throw .badInput("'\(manager)': \(error.text)")
+        }
     }
 
     private static var currentUser: String {

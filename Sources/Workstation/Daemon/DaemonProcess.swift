@@ -23,6 +23,8 @@ final class DaemonProcess {
     private var log: DaemonLog?
     private var logger: Logger?
     private var session: Session?
+    private var gateway: ClusterGateway?
+    private var opening: Task<Void, Never>?
     private var server: DaemonServer?
     private var levelTimer: Scheduled<Void>?
     /// The level to return to.
@@ -80,17 +82,49 @@ final class DaemonProcess {
         logger.info(
             "launched",
             metadata: ["version": "\(ProgramVersion.text)", "name": "\(settings.name)", "mode": "\(settings.mode)"])
+        guard let cluster = settings.cluster else {
+            return try begin(settings, settings.clientConfiguration(), paths, log)
+        }
+        link?.send(LaunchReport.launched)
+        let (eventLoop, process) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+        opening = Task {
+            do {
+                let gateway = try await ClusterGateway.open(settings, cluster, on: eventLoop, logger: logger) { text in
+                    eventLoop.execute { process.value.link?.send(LaunchReport.progress(text)) }
+                }
+                eventLoop.execute { process.value.opened(gateway, settings, paths) }
+            } catch {
+                let error = WorkstationError(error)
+                eventLoop.execute { process.value.fail(error) }
+            }
+        }
+    }
+
+    private func opened(_ gateway: ClusterGateway, _ settings: SessionSettings, _ paths: DaemonPaths) {
+        self.gateway = gateway
+        guard state == .starting, let log else { return }
+        do {
+            try begin(settings, gateway.configuration, paths, log)
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func begin(
+        _ settings: SessionSettings, _ client: SSHClientConfiguration, _ paths: DaemonPaths, _ log: DaemonLog
+    ) throws {
         let session = try Session(
-            settings: settings, helperSocket: paths.helperSocket, eventLoop: eventLoop, logger: log.logger("session"))
+            settings: settings, client: client, helperSocket: paths.helperSocket, eventLoop: eventLoop,
+            logger: log.logger("session"))
         session.onNeedsTerminal = { [weak self] command in self?.link?.send(LaunchReport.needsTerminal(command)) }
         session.onEnded = { [weak self] error in self?.sessionEnded(error) }
         self.session = session
-        let server = DaemonServer(path: paths.socket, eventLoop: eventLoop, logger: logger, routes: routes)
+        let server = DaemonServer(path: paths.socket, eventLoop: eventLoop, logger: log.logger("daemon"), routes: routes)
         self.server = server
         server.start { [weak self] result in
             guard let self, self.state == .starting else { return }
             if case .failure(let error) = result { return self.fail(error) }
-            self.link?.send(LaunchReport.launched)
+            if settings.cluster == nil { self.link?.send(LaunchReport.launched) }
             self.connect()
         }
     }
@@ -107,6 +141,7 @@ final class DaemonProcess {
     }
 
     private func fail(_ error: any Error) {
+        guard state != .quitting else { return }
         let error = WorkstationError(error)
         logger?.error("not connected", metadata: ["reason": "\(error.text)"])
         link?.send(LaunchReport.failed(error))
@@ -177,6 +212,7 @@ final class DaemonProcess {
         guard state != .quitting else { return }
         state = .quitting
         levelTimer?.cancel()
+        opening?.cancel()
         let end = {
             self.session = nil
             self.server?.stop()

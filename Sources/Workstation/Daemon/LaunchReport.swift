@@ -4,6 +4,8 @@ package import ControlAPI
 package enum LaunchReport: Codable, Hashable, Sendable {
     /// It is up, and connects to the manager.
     case launched
+    /// What it is at, for people who wait.
+    case progress(String)
     /// Somebody has to type a password: this is to be run on their terminal.
     case needsTerminal([String])
     case connected(DaemonStatus)

@@ -48,7 +48,10 @@ final class Session {
     /// Called once, when the session has ended by itself.
     var onEnded: ((SSHClientError) -> Void)?
 
-    init(settings: SessionSettings, helperSocket: String, eventLoop: any EventLoop, logger: Logger) throws {
+    init(
+        settings: SessionSettings, client: SSHClientConfiguration, helperSocket: String, eventLoop: any EventLoop,
+        logger: Logger
+    ) throws {
         self.settings = settings
         self.helperSocket = helperSocket
         self.eventLoop = eventLoop
@@ -58,7 +61,7 @@ final class Session {
         timing.deadline = .milliseconds(settings.timeouts.probeMilliseconds)
         machine = SessionMachine(timing: timing)
         var handle: (PoolEvent) -> Void = { _ in }
-        pool = SSHClientPool(configuration: try settings.clientConfiguration(), eventLoop: eventLoop, logger: logger) {
+        pool = SSHClientPool(configuration: client, eventLoop: eventLoop, logger: logger) {
             handle($0)
         }
         prober = SessionProber(pool: pool)
@@ -444,6 +447,7 @@ final class Session {
             state: machine.state.shown, manager: settings.managerURL, managerVersion: peer, startedAt: startedAt,
             connectedAt: connectedAt, reconnects: machine.reconnects, error: lastError, proxies: proxies,
             namespaceHolder: settings.mode == .rootless ? network?.answer.holder?.description : nil, cluster: cluster,
+            context: settings.cluster?.contextName, transport: settings.cluster?.transport.shown,
             sshConnections: traffic.sessions, channels: traffic.channels,
             bytesReceived: traffic.bytesReceived, bytesSent: traffic.bytesSent,
             probes: prober.probes(at: .now()), logLevel: logLevel.rawValue)

@@ -61,6 +61,8 @@ package struct SessionSettings: Codable, Hashable, Sendable {
     package var port: UInt16
     package var user: String
     package var identity: String
+    /// Where the manager is found instead of at `host`.
+    package var cluster: ClusterSettings?
     package var knownHosts: String?
     /// Fingerprints.
     package var hostKeys: [String] = []
@@ -88,8 +90,10 @@ package struct SessionSettings: Codable, Hashable, Sendable {
         self.hostKeys = hostKeys
     }
 
-    /// `ssh://10.0.0.2:8022`
-    package var managerURL: String { "ssh://" + (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
+    /// `ssh://10.0.0.2:8022`, or the API server's.
+    package var managerURL: String {
+        cluster?.server ?? "ssh://" + (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
+    }
 
     /// Reads the key and the pinned host keys.
     package func clientConfiguration() throws -> SSHClientConfiguration {

@@ -1,0 +1,85 @@
+import Kubernetes
+import Logging
+import NIOCore
+import SSHClient
+import SSHProtocol
+
+/// The way to the manager of a cluster: found through the API, installed where it is missing, and our key let in.
+struct ClusterGateway: Sendable {
+    let configuration: SSHClientConfiguration
+    private let client: KubernetesClient
+
+    static func open(
+        _ settings: SessionSettings, _ cluster: ClusterSettings, on eventLoop: any EventLoop, logger: Logger,
+        progress: @escaping @Sendable (String) -> Void
+    ) async throws -> ClusterGateway {
+        let access = try cluster.access()
+        let client: KubernetesClient
+        do throws(KubernetesError) {
+            client = try KubernetesClient(access, group: eventLoop)
+        } catch {
+            throw WorkstationError(error)
+        }
+        do {
+            return try await open(settings, cluster, client, progress: progress)
+        } catch {
+            await client.shutDown()
+            throw (error as? KubernetesError).map { WorkstationError($0) } ?? error
+        }
+    }
+
+    private static func open(
+        _ settings: SessionSettings, _ cluster: ClusterSettings, _ client: KubernetesClient,
+        progress: @escaping @Sendable (String) -> Void
+    ) async throws -> ClusterGateway {
+        let namespace = cluster.managerNamespace ?? client.access.namespace
+        let installer = ManagerInstaller(
+            client: client, manifests: ManagerManifests(namespace: namespace, image: cluster.image), progress: progress)
+        let identity = try IdentityFile.read(orMake: settings.identity)
+        let hostKey: PublicKey
+        if let present = try await installer.installed() {
+            hostKey = present
+            _ = try await letIn(identity, client, namespace)
+            try await installer.waitUntilReady()
+        } else {
+            hostKey = try await install(installer)
+            _ = try await letIn(identity, client, namespace)
+        }
+        var configuration = SSHClientConfiguration(
+            host: "\(ManagerManifests.name).\(namespace)", port: 8022, user: settings.user,
+            identity: identity.identity, hostKeys: HostKeyPin(fingerprints: [hostKey.fingerprint]))
+        configuration.connectTimeout = .milliseconds(settings.timeouts.connectMilliseconds)
+        configuration.connector =
+            PodConnector(
+                client: client, forward: try PortForward(client.access, client.credentials), namespace: namespace
+            ).connector
+        return ClusterGateway(configuration: configuration, client: client)
+    }
+
+    private static func install(_ installer: ManagerInstaller) async throws -> PublicKey {
+        do {
+            return try await installer.install()
+        } catch let error as KubernetesError {
+            guard error.kind == .forbidden else { throw error }
+            let namespace = installer.manifests.namespace
+            throw WorkstationError(
+                "there is no traffic manager in namespace \(namespace), and it cannot be installed: \(error); "
+                    + "somebody who may can run telepresence install -n \(namespace)")
+        }
+    }
+
+    /// Whoever may change the Secret lets themselves in; others have been let in already, or are told when they are not.
+    private static func letIn(
+        _ identity: IdentityFile, _ client: KubernetesClient, _ namespace: String
+    ) async throws -> Bool {
+        do {
+            return try await UserKeys(client: client, namespace: namespace)
+                .add(identity.line, key: identity.publicKey, user: identity.userName)
+        } catch let error as KubernetesError {
+            guard error.kind == .forbidden else { throw error }
+            return false
+        }
+    }
+
+    func shutDown() async { await client.shutDown() }
+}

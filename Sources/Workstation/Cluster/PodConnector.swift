@@ -1,0 +1,38 @@
+import Kubernetes
+import NIOCore
+import SSHClient
+
+/// Connections to the manager's pod through the API server: whichever pod is ready when one is made.
+struct PodConnector: Sendable {
+    private static let port: UInt16 = 8022
+
+    let client: KubernetesClient
+    let forward: PortForward
+    let namespace: String
+
+    /// The pod that became ready last: of two during a rollout, the one that stays.
+    private func pod() async throws -> String {
+        let pods = try await client.list(.pods, namespace: namespace, selector: ManagerManifests.selector)
+        let ready = pods.filter(PodView.isReady).compactMap { pod -> (since: String, name: String)? in
+            guard let name = pod["metadata"]?["name"]?.string else { return nil }
+            return (pod["metadata"]?["creationTimestamp"]?.string ?? "", name)
+        }
+        guard let newest = ready.max(by: { $0 < $1 }) else {
+            let view = PodView(deployment: .null, pods: pods)
+            throw WorkstationError("the traffic manager in namespace \(namespace) is not ready: \(view.state)")
+        }
+        return newest.name
+    }
+
+    private func connect(on eventLoop: any EventLoop) async throws -> any Channel {
+        try await forward.connect(namespace: namespace, pod: try await pod(), port: Self.port, on: eventLoop)
+    }
+
+    var connector: SSHClientConfiguration.Connector {
+        SSHClientConfiguration.Connector { eventLoop in
+            eventLoop.makeFutureWithTask { try await connect(on: eventLoop) }
+        } attached: { channel in
+            channel.triggerUserOutboundEvent(PortForward.ReaderAdded(), promise: nil)
+        }
+    }
+}
