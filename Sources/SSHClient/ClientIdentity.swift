@@ -41,17 +41,19 @@ package struct ClientIdentity: Sendable, CustomStringConvertible {
             throw SSHClientError(.badInput, "\(path): not a private key; expected a text file of at most 64 KiB")
         }
         do throws(KeyError) {
-            try self.init(path: path, key: PrivateKey(openSSH: text))
+            let key = try PrivateKey(openSSH: text)
+            // libssh2 1.10 signs with RSA in SHA-1 alone, which no server takes any more.
+            guard key.publicKey.algorithmName != "ssh-rsa" else {
+                throw KeyError("RSA keys cannot be used here; expected Ed25519 or ECDSA: telepresence keygen makes one")
+            }
+            self.init(path: path, key: key)
         } catch {
             throw SSHClientError(.badInput, "\(path): \(error.text)")
         }
     }
 
-    package init(path: String, key: PrivateKey) throws(KeyError) {
-        // libssh2 1.10 signs with RSA in SHA-1 alone, which no server takes any more.
-        guard key.publicKey.algorithmName != "ssh-rsa" else {
-            throw KeyError("RSA keys cannot be used here; expected Ed25519 or ECDSA: telepresence keygen makes one")
-        }
+    /// A key that is no RSA key.
+    package init(path: String, key: PrivateKey) {
         // Whatever form the file has, libssh2 is given the one it reads.
         privateKey = Array(key.openSSH.utf8)
         publicKey = key.publicKey

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlAPI
 import Glibc
+import Kubernetes
 import NIOPosix
 import SSHClient
 import Workstation

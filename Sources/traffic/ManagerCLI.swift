@@ -44,7 +44,7 @@ struct ManagerCLI: AsyncParsableCommand {
     func run() async throws {
         let sshListen = ports.sshListen.isEmpty ? [ListenAddress(host: "0.0.0.0", port: 8022)] : ports.sshListen
         var configuration = ManagerConfiguration(
-            source: try files.source(), authorizedKeysFile: files.authorizedKeys, hostKeyFiles: files.hostKey,
+            source: try files.source(), authorizedKeys: try files.keys(), hostKeyFiles: files.hostKey,
             sshListen: try sshListen.map { try $0.socketAddress() }, apiListen: try ports.apiListen.socketAddress())
         configuration.clusterDomain = reach.clusterDomain
         configuration.delegate = reach.delegate

@@ -133,7 +133,7 @@ final class SSHDaemon: Sendable {
     ) -> SSHClientConfiguration {
         SSHClientConfiguration(
             host: "127.0.0.1", port: port, user: "root",
-            identity: try ClientIdentity(path: "key", key: key ?? userKey),
+            identity: ClientIdentity(path: "key", key: key ?? userKey),
             hostKeys: pin ?? HostKeyPin(fingerprints: [hostKey.publicKey.fingerprint]))
     }
 }

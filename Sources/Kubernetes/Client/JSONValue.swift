@@ -1,3 +1,5 @@
+package import FoundationEssentials
+
 /// Any JSON, kept as it is: for objects of which only some is understood here.
 package enum JSONValue: Hashable, Sendable {
     case null
@@ -94,5 +96,14 @@ extension JSONValue: Codable {
             default: try container.encodeNil()
             }
         }
+    }
+}
+
+extension JSONValue {
+    /// As YAML reads it, too: that knows no escaped slash.
+    package func encoded() throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(self)
     }
 }

@@ -100,7 +100,7 @@ package final class KubernetesClient: Sendable {
     ) async throws(KubernetesError) -> Answer {
         let method = HTTPMethod(rawValue: method)
         do {
-            let data = try body.map { try JSONEncoder().encode($0) }
+            let data = try body.map { try $0.encoded() }
             let response = try await send(method, path, data, type: type, deadline: .now() + Self.requestTimeout)
             return try JSONDecoder().decode(Answer.self, from: try await answer(method, path, response))
         } catch let error as KubernetesError {
@@ -165,9 +165,10 @@ package final class KubernetesClient: Sendable {
         var items: [JSONValue]
     }
 
-    private static func query(_ selector: String?, _ rest: String) -> String {
-        let words = selector.map { "labelSelector=\(encoded($0))&" } ?? ""
-        return "?\(words)\(rest)"
+    private static func query(_ selector: String?, _ field: String?, _ rest: String) -> String {
+        let labels = selector.map { "labelSelector=\(encoded($0))&" } ?? ""
+        let fields = field.map { "fieldSelector=\(encoded($0))&" } ?? ""
+        return "?\(labels)\(fields)\(rest)"
     }
 
     static func encoded(_ text: String) -> String {
@@ -181,13 +182,13 @@ package final class KubernetesClient: Sendable {
 
     /// All of a kind, a page after the other; the version from which it can be watched.
     package func list(
-        _ resource: Resource, namespace: String? = nil, selector: String? = nil,
+        _ resource: Resource, namespace: String? = nil, selector: String? = nil, field: String? = nil,
         page: ([JSONValue]) async throws -> Void
     ) async throws -> String {
         var token = ""
         while true {
             let more = token.isEmpty ? "" : "&continue=\(Self.encoded(token))"
-            let path = resource.path(namespace: namespace) + Self.query(selector, "limit=\(Self.pageSize)\(more)")
+            let path = resource.path(namespace: namespace) + Self.query(selector, field, "limit=\(Self.pageSize)\(more)")
             let one = try await request("GET", path, as: Page.self)
             try await page(one.items)
             token = one.metadata.continue ?? ""
@@ -196,10 +197,10 @@ package final class KubernetesClient: Sendable {
     }
 
     package func list(
-        _ resource: Resource, namespace: String? = nil, selector: String? = nil
+        _ resource: Resource, namespace: String? = nil, selector: String? = nil, field: String? = nil
     ) async throws -> [JSONValue] {
         var all: [JSONValue] = []
-        _ = try await list(resource, namespace: namespace, selector: selector) { all += $0 }
+        _ = try await list(resource, namespace: namespace, selector: selector, field: field) { all += $0 }
         return all
     }
 
@@ -211,11 +212,11 @@ package final class KubernetesClient: Sendable {
     /// What happens to a kind from a version on, until the server ends it; the version to go on from. Throws `expired` when
     /// it has to be listed anew.
     package func watch(
-        _ resource: Resource, namespace: String? = nil, selector: String? = nil, from version: String,
-        event: (WatchChange) async throws -> Void
+        _ resource: Resource, namespace: String? = nil, selector: String? = nil, field: String? = nil,
+        from version: String, event: (WatchChange) async throws -> Void
     ) async throws -> String {
         let rest = "watch=true&allowWatchBookmarks=true&timeoutSeconds=\(Self.watchSeconds)&resourceVersion=\(version)"
-        let path = resource.path(namespace: namespace) + Self.query(selector, rest)
+        let path = resource.path(namespace: namespace) + Self.query(selector, field, rest)
         let response = try await send(
             .GET, path, deadline: .now() + .seconds(Int64(Self.watchSeconds + 30)))
         guard response.status == .ok else {

@@ -8,7 +8,7 @@ extension KubernetesObject {
         item["kind"] = .string(resource.kind)
         // Nothing of it is looked at, and most of an object it is.
         item["metadata"]?["managedFields"] = nil
-        let text = (try? JSONEncoder().encode(item)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+        let text = (try? item.encoded()).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
         guard let object = try ObjectStream(reading: text, file: resource.path()).objects.first else { return nil }
         self = object
     }

@@ -1,6 +1,5 @@
 package import Kubernetes
 package import Logging
-package import NIOCore
 import ServiceLifecycle
 
 /// A directory that follows the API of a cluster: Services, and EndpointSlices in the version that is served, or Endpoints
@@ -11,9 +10,6 @@ import ServiceLifecycle
 package actor ClusterDirectory: DirectorySource {
     package nonisolated let directory = Directory()
 
-    /// Before the API is asked again; doubled up to the second.
-    private static let pause = Duration.milliseconds(500)
-    private static let longestPause = Duration.seconds(15)
     /// Changes come in bursts: a rollout changes many slices.
     private static let gathering = Duration.milliseconds(50)
 
@@ -23,18 +19,20 @@ package actor ClusterDirectory: DirectorySource {
     }
 
     private let client: KubernetesClient
+    /// The only ones that are followed; all if there is none.
+    private let namespaces: [String]
     private let clusterDomain: String
     private let logger: Logger
     private var objects: [Key: KubernetesObject] = [:]
-    /// Kinds that have been listed once: before, the directory would be half of one.
-    private var listed: Set<String> = []
-    private var problems: [String: String] = [:]
+    /// Those of lists that are not whole yet, by the follower's number.
+    private var arriving: [Int: Set<Key>] = [:]
+    /// Followers that have listed once: before, the directory would be half of one.
+    private var listed: Set<Int> = []
     private var isDirty = false
 
-    package init(
-        _ access: ClusterAccess, group: any EventLoopGroup, clusterDomain: String, logger: Logger
-    ) throws(KubernetesError) {
-        client = try KubernetesClient(access, group: group)
+    package init(client: KubernetesClient, namespaces: [String], clusterDomain: String, logger: Logger) {
+        self.client = client
+        self.namespaces = namespaces
         self.clusterDomain = clusterDomain
         self.logger = logger
         directory.report(problem: "the API server has not been asked yet")
@@ -42,15 +40,18 @@ package actor ClusterDirectory: DirectorySource {
 
     package func readAgain() async {}
 
+    private var places: [String?] { namespaces.isEmpty ? [nil] : namespaces }
+
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { tasks in
-                tasks.addTask { await self.follow { .services } }
-                tasks.addTask { await self.follow { try await self.endpointKind() } }
+                for (index, place) in await self.places.enumerated() {
+                    tasks.addTask { await self.follow(2 * index, place) { .services } }
+                    tasks.addTask { await self.follow(2 * index + 1, place) { try await self.endpointKind() } }
+                }
                 tasks.addTask { await self.publish() }
             }
         }
-        await client.shutDown()
     }
 
     // MARK: Following
@@ -64,26 +65,36 @@ package actor ClusterDirectory: DirectorySource {
         return .endpoints
     }
 
-    private func follow(_ find: () async throws -> Resource) async {
-        var pause = Self.pause
-        while !Task.isCancelled {
-            do {
-                let resource = try await find()
-                var version = try await list(resource)
-                pause = Self.pause
-                while !Task.isCancelled {
-                    version = try await client.watch(resource, from: version) { change in
-                        self.apply(change, resource)
-                    }
-                }
-            } catch let error as KubernetesError where error.kind == .expired {
-                continue
-            } catch {
-                guard !Task.isCancelled else { return }
-                report("\(error)")
-                try? await Task.sleep(for: pause)
-                pause = min(pause * 2, Self.longestPause)
+    private func follow(_ number: Int, _ namespace: String?, _ find: () async throws -> Resource) async {
+        await ResourceFollower(client, namespace: namespace).run(find) { news, resource in
+            self.take(news, resource, of: number, in: namespace)
+        }
+    }
+
+    private func take(_ news: ResourceFollower.News, _ resource: Resource, of number: Int, in namespace: String?) {
+        switch news {
+        case .objects(let items):
+            for item in items {
+                guard let read = read(item, resource) else { continue }
+                arriving[number, default: []].insert(read.key)
+                objects[read.key] = read.object
             }
+        case .listed:
+            let found = arriving.removeValue(forKey: number) ?? []
+            let gone = objects.filter { key, object in
+                key.kind == resource.kind && !found.contains(key)
+                    && (namespace == nil || object.metadata.namespace == namespace)
+            }
+            for key in gone.keys { objects[key] = nil }
+            listed.insert(number)
+            isDirty = true
+        case .change(let change):
+            guard let read = read(change.object, resource) else { return }
+            objects[read.key] = change.kind == .deleted ? nil : read.object
+            isDirty = true
+        case .problem(let error):
+            arriving[number] = nil
+            report("\(error)")
         }
     }
 
@@ -91,28 +102,6 @@ package actor ClusterDirectory: DirectorySource {
         guard directory.problem != problem else { return }
         directory.report(problem: problem)
         logger.warning("the cluster is not followed", metadata: ["reason": "\(problem)"])
-    }
-
-    private func list(_ resource: Resource) async throws -> String {
-        var found: Set<Key> = []
-        let version = try await client.list(resource) { page in
-            for item in page {
-                guard let read = self.read(item, resource) else { continue }
-                found.insert(read.key)
-                self.objects[read.key] = read.object
-            }
-        }
-        let gone = objects.keys.filter { $0.kind == resource.kind && !found.contains($0) }
-        for key in gone { objects[key] = nil }
-        listed.insert(resource.plural)
-        isDirty = true
-        return version
-    }
-
-    private func apply(_ change: WatchChange, _ resource: Resource) {
-        guard let read = read(change.object, resource) else { return }
-        objects[read.key] = change.kind == .deleted ? nil : read.object
-        isDirty = true
     }
 
     private func read(_ item: JSONValue, _ resource: Resource) -> (key: Key, object: KubernetesObject)? {
@@ -130,7 +119,7 @@ package actor ClusterDirectory: DirectorySource {
     private func publish() async {
         while !Task.isCancelled {
             do { try await Task.sleep(for: Self.gathering) } catch { return }
-            guard isDirty, listed.count == 2 else { continue }
+            guard isDirty, listed.count == 2 * places.count else { continue }
             isDirty = false
             let snapshot = DirectorySnapshot(
                 objects: Array(objects.values), clusterDomain: clusterDomain, diagnostics: [])

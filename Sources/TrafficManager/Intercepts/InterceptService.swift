@@ -28,12 +28,18 @@ package final class InterceptService: Sendable {
 
     private let state = Mutex(State())
     private let directory: Directory
+    /// Where the manager can put agents beside apps.
+    private let cluster: WorkloadService?
     private let namespace: String
     private let logger: Logger
     private let now: @Sendable () -> Int64
 
-    package init(directory: Directory, namespace: String, logger: Logger, now: @escaping @Sendable () -> Int64) {
+    package init(
+        directory: Directory, cluster: WorkloadService? = nil, namespace: String, logger: Logger,
+        now: @escaping @Sendable () -> Int64
+    ) {
         self.directory = directory
+        self.cluster = cluster
         self.namespace = namespace
         self.logger = logger
         self.now = now
@@ -70,6 +76,7 @@ package final class InterceptService: Sendable {
             return result
         }
         if let failure = Self.failure(result, claim.workload) { return .failure(failure) }
+        wantAgent(claim.workload)
         if case .success(let id) = result {
             logger.info("intercept began", metadata: ["intercept": "\(id)", "holder": "\(claim.holder.name)"])
             returned(id, session: session.id, bindAddress: bindAddress, port: port)
@@ -108,7 +115,7 @@ package final class InterceptService: Sendable {
         guard !spec.isDatagram || spec.filter.isEmpty else {
             return .failure(OpenFailure(.administrativelyProhibited, "filters look at HTTP, which UDP is not"))
         }
-        let workload = InterceptTable.Workload(namespace: spec.namespace ?? namespace, name: spec.name)
+        let workload = workload(of: spec)
         if let problem = problem(of: workload, port: port, isDatagram: spec.isDatagram) ?? problem(of: spec, workload) {
             return .failure(OpenFailure(.administrativelyProhibited, problem))
         }
@@ -131,6 +138,34 @@ package final class InterceptService: Sendable {
         }
     }
 
+    /// The one of that name, or the only one that a service of that name leads to.
+    private func workload(of spec: InterceptSpec) -> InterceptTable.Workload {
+        let place = spec.namespace ?? namespace
+        let named = InterceptTable.Workload(namespace: place, name: spec.name)
+        guard let cluster, cluster.find(spec.name, namespace: place, kind: spec.kind) == nil,
+            let service = directory.snapshot.service(spec.name, namespace: place)
+        else { return named }
+        let selected = cluster.all.filter { $0.isSelected(by: service.service) }
+        guard selected.count == 1, let only = selected.first else { return named }
+        return InterceptTable.Workload(namespace: place, name: only.name)
+    }
+
+    private func wantAgent(_ workload: InterceptTable.Workload) {
+        guard let cluster, let found = cluster.find(workload.name, namespace: workload.namespace) else { return }
+        let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload } }
+        if !hasAgent || !found.hasAgent { cluster.wantAgent(found) }
+    }
+
+    /// The services that lead to a workload: of its own name, where nothing more is known.
+    private func services(
+        of workload: InterceptTable.Workload, in snapshot: DirectorySnapshot
+    ) -> [DirectoryService] {
+        if let found = cluster?.find(workload.name, namespace: workload.namespace) {
+            return snapshot.services.filter { found.isSelected(by: $0.service) }
+        }
+        return snapshot.service(workload.name, namespace: workload.namespace).map { [$0] } ?? []
+    }
+
     private static func name(of session: SessionIdentity) -> String {
         session.keyComment.isEmpty ? "\(session.user)@\(session.sourceAddress)" : session.keyComment
     }
@@ -139,15 +174,19 @@ package final class InterceptService: Sendable {
     private func problem(of workload: InterceptTable.Workload, port: UInt16, isDatagram: Bool) -> String? {
         let snapshot = directory.snapshot
         let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload } }
-        guard let service = snapshot.service(workload.name, namespace: workload.namespace) else {
-            return hasAgent
-                ? nil
-                : "\(workload.name) is neither an address of the manager nor a workload of namespace \(workload.namespace)"
+        let found = cluster?.find(workload.name, namespace: workload.namespace)
+        if hasAgent, cluster == nil { return nil }
+        if let problem = found?.problem { return problem }
+        let services = services(of: workload, in: snapshot)
+        guard let service = services.first, cluster == nil || found != nil else {
+            if found != nil { return "no service leads to \(workload.name)" }
+            return
+                "\(workload.name) is neither an address of the manager nor a workload of namespace \(workload.namespace)"
         }
-        let ports = service.service.ports.filter { $0.transport == (isDatagram ? .udp : .tcp) }.map(\.port)
-        if hasAgent || ports.contains(port) { return nil }
+        let ports = services.flatMap(\.service.ports).filter { $0.transport == (isDatagram ? .udp : .tcp) }.map(\.port)
+        if ports.contains(port) { return nil }
         let known = ports.prefix(8).map(String.init).joined(separator: ", ")
-        return "service \(workload.name) has no port \(port) (it has \(known.isEmpty ? "none" : known))"
+        return "service \(service.name) has no port \(port) (it has \(known.isEmpty ? "none" : known))"
     }
 
     /// Why what was asked for beyond the port cannot be had.
@@ -315,29 +354,53 @@ package final class InterceptService: Sendable {
         let snapshot = directory.snapshot
         link.send(
             state.table.rules(for: link.session.id) { workload, port, isDatagram in
-                let answer = snapshot.resolve(
-                    host: workload.name, port: port, namespace: workload.namespace, transport: isDatagram ? .udp : .tcp)
-                guard case .endpoints(let endpoints) = answer else { return [] }
-                return Set(endpoints.map(\.port))
+                let transport: TransportProtocol = isDatagram ? .udp : .tcp
+                var targets: Set<UInt16> = []
+                for service in services(of: workload, in: snapshot) {
+                    for one in service.service.ports where one.port == port && one.transport == transport {
+                        targets.formUnion(service.targets(of: one).map(\.port))
+                    }
+                }
+                return targets
             })
+    }
+
+    /// Follows the directory: where a service leads decides what its agents are to do.
+    package func followDirectory() async {
+        for await _ in directory.changes() { state.withLock { publish(&$0) } }
     }
 
     // MARK: Telling
 
     package var intercepts: [InterceptInfo] {
         state.withLock { state in
-            state.table.intercepts.values.sorted { ($0.workload, $0.id) < ($1.workload, $1.id) }.map(state.table.info)
+            state.table.intercepts.values.sorted { ($0.workload, $0.id) < ($1.workload, $1.id) }
+                .map { info($0, in: state) }
         }
     }
 
-    private static func ports(of agent: InterceptTable.Agent, in snapshot: DirectorySnapshot) -> [UInt16] {
-        let workload = agent.workload
-        guard let service = snapshot.service(workload.name, namespace: workload.namespace) else { return [] }
+    /// With how far its agent is.
+    private func info(_ intercept: InterceptTable.Intercept, in state: State) -> InterceptInfo {
+        var info = state.table.info(intercept)
+        guard let found = cluster?.find(intercept.workload.name, namespace: intercept.workload.namespace) else {
+            return info
+        }
+        switch cluster?.progress(of: found) {
+        case .installing(let text): (info.state, info.text) = (.waiting, text)
+        case .failed(let text) where info.state == .noAgent: (info.state, info.text) = (.agentError, text)
+        case .failed, nil:
+            guard info.state == .noAgent, found.hasAgent else { break }
+            (info.state, info.text) = (.waiting, "waiting for the traffic-agent of \(found.name)")
+        }
+        return info
+    }
+
+    private func ports(of agent: InterceptTable.Agent, in snapshot: DirectorySnapshot) -> [UInt16] {
         let agentPorts = Set(agent.hello.ports.filter { $0.transport == "TCP" }.map(\.agentPort))
-        return service.service.ports.filter { $0.transport == .tcp }.map(\.port).filter { port in
-            let answer = snapshot.resolve(host: workload.name, port: port, namespace: workload.namespace)
-            guard case .endpoints(let endpoints) = answer else { return false }
-            return endpoints.contains { agentPorts.contains($0.port) }
+        return services(of: agent.workload, in: snapshot).flatMap { service in
+            service.service.ports.filter { port in
+                port.transport == .tcp && service.targets(of: port).contains { agentPorts.contains($0.port) }
+            }.map(\.port)
         }
     }
 
@@ -346,7 +409,17 @@ package final class InterceptService: Sendable {
         let snapshot = directory.snapshot
         return state.withLock { state in
             var infos: [InterceptTable.Workload: WorkloadInfo] = [:]
-            for service in snapshot.services where service.service.externalName == nil {
+            for found in cluster?.all ?? [] {
+                let services = snapshot.services.filter { found.isSelected(by: $0.service) }
+                // A ReplicaSet or a StatefulSet of the same name is behind the Deployment.
+                let workload = InterceptTable.Workload(namespace: found.namespace, name: found.name)
+                guard infos[workload] == nil else { continue }
+                infos[workload] = WorkloadInfo(
+                    kind: found.kind, name: found.name, namespace: found.namespace, services: services.map(\.name),
+                    agents: 0, problem: found.problem ?? (services.isEmpty ? "no service leads to it" : nil),
+                    intercepts: [])
+            }
+            for service in snapshot.services where cluster == nil && service.service.externalName == nil {
                 let workload = InterceptTable.Workload(namespace: service.namespace, name: service.name)
                 infos[workload] = WorkloadInfo(
                     kind: "deployment", name: workload.name, namespace: workload.namespace, services: [service.name],
@@ -360,12 +433,12 @@ package final class InterceptService: Sendable {
                         services: [], agents: 0, problem: nil, intercepts: [])
                 info.kind = agent.hello.kind
                 info.agents += 1
-                info.ports = Self.ports(of: agent, in: snapshot)
+                info.ports = ports(of: agent, in: snapshot)
                 info.problem = nil
                 infos[agent.workload] = info
             }
             for intercept in state.table.intercepts.values.sorted(by: { $0.id < $1.id }) {
-                infos[intercept.workload]?.intercepts.append(state.table.info(intercept))
+                infos[intercept.workload]?.intercepts.append(info(intercept, in: state))
             }
             return infos.sorted { $0.key < $1.key }.map(\.value)
         }

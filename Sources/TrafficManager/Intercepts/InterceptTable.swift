@@ -148,7 +148,7 @@ struct InterceptTable: Sendable {
             }
             let targets = targetPorts(intercept.workload, intercept.port, intercept.spec.isDatagram)
             let port =
-                ports.first { targets.contains($0.agentPort) }
+                ports.first { targets.contains($0.agentPort) } ?? ports.first { targets.contains($0.appPort) }
                 ?? ports.first { $0.agentPort == intercept.port || $0.appPort == intercept.port }
             guard let port else { continue }
             rules.append(

@@ -9,7 +9,7 @@ import ServiceLifecycle
 ///
 /// States: *current*, when the keys are what the file says; *closed*, when it cannot be read or others may write to it:
 /// then no key is authorized, as with sshd. Each look at the file may lead from either to either.
-package actor AuthorizedKeysFile: ServiceLifecycle.Service {
+package actor AuthorizedKeysFile: AuthorizedKeysProvider {
     package nonisolated let source: AuthorizedKeysSource
 
     private let file: String

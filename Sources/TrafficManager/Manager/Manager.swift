@@ -15,7 +15,9 @@ package struct Manager: Sendable {
     private static let shutdownDuration = Duration.seconds(10)
 
     private let directory: any DirectorySource
-    private let authorizedKeys: AuthorizedKeysFile
+    private let client: KubernetesClient?
+    private let workloads: WorkloadService?
+    private let authorizedKeys: any AuthorizedKeysProvider
     private let overview: ManagerOverview
     private let intercepts: InterceptService
     private let api: APIServer
@@ -27,33 +29,48 @@ package struct Manager: Sendable {
     /// - Throws: `StartFailure`.
     package init(_ configuration: ManagerConfiguration, logger: Logger) async throws {
         raiseFileDescriptorLimit()
+        var hostKeys: [PrivateKey] = []
+        for file in configuration.hostKeyFiles { hostKeys.append(try HostKeyFile.read(file)) }
         switch configuration.source {
         case .file(let file):
+            client = nil
+            workloads = nil
             do throws(InputError) {
                 directory = try StaticDirectory(
                     file: file, clusterDomain: configuration.clusterDomain, logger: logger)
             } catch {
                 throw StartFailure.badInput("\(error)")
             }
-        case .cluster(let access):
+        case .cluster(let cluster):
+            let client: KubernetesClient
             do throws(KubernetesError) {
-                directory = try ClusterDirectory(
-                    access, group: MultiThreadedEventLoopGroup.singleton, clusterDomain: configuration.clusterDomain,
-                    logger: logger)
+                client = try KubernetesClient(cluster.access, group: MultiThreadedEventLoopGroup.singleton)
             } catch {
                 throw StartFailure.badInput("\(error)")
             }
+            self.client = client
+            let directory = ClusterDirectory(
+                client: client, namespaces: cluster.namespaces, clusterDomain: configuration.clusterDomain,
+                logger: logger)
+            self.directory = directory
+            workloads = cluster.agents.map { agents in
+                WorkloadService(
+                    client: client, namespaces: cluster.namespaces,
+                    options: InjectionOptions(
+                        image: agents.image, managerHost: agents.managerHost,
+                        managerHostKey: hostKeys.first?.publicKey.fingerprint ?? ""),
+                    directory: directory.directory, logger: logger)
+            }
         }
-        authorizedKeys = try AuthorizedKeysFile(file: configuration.authorizedKeysFile, logger: logger)
-        var hostKeys: [PrivateKey] = []
-        for file in configuration.hostKeyFiles { hostKeys.append(try HostKeyFile.read(file)) }
+        authorizedKeys = try Self.keys(configuration, client, logger)
 
         let clock: @Sendable () -> Int64 = { Int64(time(nil)) }
         let services = directory.directory
         let list = ServiceList(services)
         let (namespace, subnets) = (configuration.delegate.namespace, configuration.delegate.egress.clusterSubnets)
         let datagrams = DatagramService(logger: logger)
-        intercepts = InterceptService(directory: services, namespace: namespace, logger: logger, now: clock)
+        intercepts = InterceptService(
+            directory: services, cluster: workloads, namespace: namespace, logger: logger, now: clock)
         let intercepts = intercepts
         overview = ManagerOverview(
             egress: configuration.delegate.egress.mode.rawValue, now: clock, services: { list.infos },
@@ -96,7 +113,8 @@ package struct Manager: Sendable {
     /// Serves until SIGTERM or SIGINT, gracefully; a second one ends the process at once. SIGHUP reads the files again.
     package func run() async throws {
         overview.attach(ssh)
-        let services: [any ServiceLifecycle.Service] = [directory, authorizedKeys, api, ssh]
+        let services: [any ServiceLifecycle.Service] =
+            [directory, authorizedKeys] + (workloads.map { [$0] } ?? []) + [api, ssh]
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.shutdownDuration
@@ -105,10 +123,24 @@ package struct Manager: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await handle(signals, group) }
             tasks.addTask { try await expireLeases() }
+            tasks.addTask { await intercepts.followDirectory() }
             try await group.run()
             tasks.cancelAll()
         }
+        await client?.shutDown()
         logger.info("stopped")
+    }
+
+    private static func keys(
+        _ configuration: ManagerConfiguration, _ client: KubernetesClient?, _ logger: Logger
+    ) throws(StartFailure) -> any AuthorizedKeysProvider {
+        switch configuration.authorizedKeys {
+        case .file(let file): return try AuthorizedKeysFile(file: file, logger: logger)
+        case .secret(let name):
+            guard let client else { throw .badInput("--authorized-keys-secret needs --kubernetes") }
+            return AuthorizedKeysSecret(
+                client: client, name: name, namespace: client.access.namespace, logger: logger)
+        }
     }
 
     private func expireLeases() async throws {

@@ -9,11 +9,41 @@ package struct ManagerConfiguration: Sendable {
         /// A file of Kubernetes objects.
         case file(String)
         /// The API of the cluster.
-        case cluster(ClusterAccess)
+        case cluster(Cluster)
+    }
+
+    package struct Cluster: Sendable {
+        package var access: ClusterAccess
+        /// The only ones that are served; all if there is none.
+        package var namespaces: [String]
+        /// What agents run, and the name by which they find the manager; none are put beside apps without.
+        package var agents: Agents?
+
+        package struct Agents: Sendable {
+            package var image: String
+            package var managerHost: String
+
+            package init(image: String, managerHost: String) {
+                self.image = image
+                self.managerHost = managerHost
+            }
+        }
+
+        package init(_ access: ClusterAccess, namespaces: [String] = [], agents: Agents? = nil) {
+            self.access = access
+            self.namespaces = namespaces
+            self.agents = agents
+        }
+    }
+
+    package enum Keys: Sendable {
+        case file(String)
+        /// Of the manager's namespace, where it follows the API of a cluster.
+        case secret(String)
     }
 
     package var source: Source
-    package var authorizedKeysFile: String
+    package var authorizedKeys: Keys
     /// Best first.
     package var hostKeyFiles: [String]
     package var sshListen: [SocketAddress]
@@ -23,11 +53,11 @@ package struct ManagerConfiguration: Sendable {
     package var limits = ServerLimits()
 
     package init(
-        source: Source, authorizedKeysFile: String, hostKeyFiles: [String], sshListen: [SocketAddress],
+        source: Source, authorizedKeys: Keys, hostKeyFiles: [String], sshListen: [SocketAddress],
         apiListen: SocketAddress
     ) {
         self.source = source
-        self.authorizedKeysFile = authorizedKeysFile
+        self.authorizedKeys = authorizedKeys
         self.hostKeyFiles = hostKeyFiles
         self.sshListen = sshListen
         self.apiListen = apiListen

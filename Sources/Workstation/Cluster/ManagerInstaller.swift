@@ -110,7 +110,7 @@ package struct ManagerInstaller: Sendable {
                         + "kubectl -n \(namespace) scale deployment \(ManagerManifests.name) --replicas=1")
             }
             let pods = try await client.list(.pods, namespace: namespace, selector: ManagerManifests.selector)
-            let view = PodView(deployment: deployment, pods: pods)
+            let view = PodView(workload: deployment, pods: pods)
             if let failure = view.failure {
                 throw WorkstationError("the traffic manager does not start: \(failure)")
             }

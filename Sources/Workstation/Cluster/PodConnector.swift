@@ -18,7 +18,7 @@ struct PodConnector: Sendable {
             return (pod["metadata"]?["creationTimestamp"]?.string ?? "", name)
         }
         guard let newest = ready.max(by: { $0 < $1 }) else {
-            let view = PodView(deployment: .null, pods: pods)
+            let view = PodView(workload: .null, pods: pods)
             throw WorkstationError("the traffic manager in namespace \(namespace) is not ready: \(view.state)")
         }
         return newest.name

@@ -1,5 +1,3 @@
-package import Kubernetes
-
 /// How the pods of a workload are, in the words of Kubernetes.
 package struct PodView: Sendable {
     /// Of a container that waits: it will not start without somebody's help.
@@ -13,8 +11,8 @@ package struct PodView: Sendable {
     /// One line; empty if there is nothing to tell.
     package private(set) var state = ""
 
-    package init(deployment: JSONValue, pods: [JSONValue]) {
-        for condition in deployment["status"]?["conditions"]?.array ?? [] {
+    package init(workload: JSONValue, pods: [JSONValue]) {
+        for condition in workload["status"]?["conditions"]?.array ?? [] {
             guard condition["type"] == "ReplicaFailure", condition["status"] == "True" else { continue }
             failure = condition["message"]?.string ?? condition["reason"]?.string
         }
