@@ -28,6 +28,7 @@ package final class KubernetesClient: Sendable {
         configuration.timeout.connect = Self.connectTimeout
         configuration.tlsConfiguration = try ClusterTLS.configuration(access)
         configuration.redirectConfiguration = .disallow
+        configuration.connectionPool.retryConnectionEstablishment = false
         if let name = access.tlsServerName, let host = ClusterTLS.host(of: access.server) {
             configuration.dnsOverride = [name: host]
         }
@@ -225,6 +226,7 @@ package final class KubernetesClient: Sendable {
         }
         var version = version
         var held = ByteBuffer()
+        var ownError: (any Error)?
         do {
             for try await var part in response.body {
                 held.writeBuffer(&part)
@@ -238,7 +240,12 @@ package final class KubernetesClient: Sendable {
                     }
                     version = change.object["metadata"]?["resourceVersion"]?.string ?? version
                     guard let kind = WatchChange.Kind(rawValue: change.type) else { continue }
-                    try await event(WatchChange(kind: kind, object: change.object))
+                    do {
+                        try await event(WatchChange(kind: kind, object: change.object))
+                    } catch {
+                        ownError = error
+                        throw error
+                    }
                 }
                 held.discardReadBytes()
                 guard held.readableBytes <= Self.maximumBody else {
@@ -249,6 +256,8 @@ package final class KubernetesClient: Sendable {
             throw error
         } catch is CancellationError {
             throw CancellationError()
+        } catch  where ownError != nil {
+            throw error
         } catch let error as HTTPClientError where error == .deadlineExceeded {
             return version
         } catch {
