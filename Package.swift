@@ -83,7 +83,8 @@ let package = Package(
         .target(
             name: "Kubernetes",
             dependencies: [
-                yams, nioCore, nioPosix, nioSSL, nioHTTP1, nioWebSocket, nioFoundationCompat, nioConcurrencyHelpers,
+                "ControlAPI", yams, nioCore, nioPosix, nioSSL, nioHTTP1, nioWebSocket, nioFoundationCompat,
+                nioConcurrencyHelpers,
                 asyncHTTPClient, subprocess, systemPackage,
             ], swiftSettings: settings),
         .target(
@@ -147,7 +148,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "DNSTests", dependencies: ["DNS", nioCore], swiftSettings: settings),
         .testTarget(
-            name: "KubernetesTests", dependencies: ["Kubernetes", nioCore, nioPosix], swiftSettings: settings),
+            name: "KubernetesTests", dependencies: ["Kubernetes", "ControlAPI", nioCore, nioPosix],
+            swiftSettings: settings),
         .testTarget(
             name: "SSHServerTests", dependencies: ["SSHServer", "Reactors", "SSHProtocol", nioCore, nioPosix, logging],
             swiftSettings: settings),

@@ -7,7 +7,7 @@ package struct SSHClientConfiguration: Sendable {
     /// Makes the connection instead of TCP to `host`: a channel of bytes, which are held until `attached` is called.
     package var connector: Connector?
     package var user: String
-    package var identity: ClientIdentity
+    package var credential: ClientCredential
     package var hostKeys: HostKeyPin
     /// TCP connect, key exchange and authentication together; below sshd's LoginGraceTime of 120 s.
     package var connectTimeout: TimeAmount = .seconds(20)
@@ -31,12 +31,16 @@ package struct SSHClientConfiguration: Sendable {
         }
     }
 
-    package init(host: String, port: Int, user: String, identity: ClientIdentity, hostKeys: HostKeyPin) {
+    package init(host: String, port: Int, user: String, credential: ClientCredential, hostKeys: HostKeyPin) {
         self.host = host
         self.port = port
         self.user = user
-        self.identity = identity
+        self.credential = credential
         self.hostKeys = hostKeys
+    }
+
+    package init(host: String, port: Int, user: String, identity: ClientIdentity, hostKeys: HostKeyPin) {
+        self.init(host: host, port: port, user: user, credential: .key(identity), hostKeys: hostKeys)
     }
 
     /// `host:port`, with brackets where the host has a colon.

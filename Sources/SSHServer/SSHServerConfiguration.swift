@@ -7,6 +7,8 @@ package struct SSHServerConfiguration: Sendable {
     /// Best first; at least one.
     package var hostKeys: [PrivateKey]
     package var authorizedKeys: AuthorizedKeysSource
+    /// The user that may prove itself by a token, of which the delegate decides; `nil`: nobody.
+    package var tokenUser: String?
     package var limits = ServerLimits()
     /// The `softwareversion` of the identification string (RFC 4253 §4.2).
     package var softwareVersion = "TelepresenceTrafficManager_0.5.0"

@@ -31,9 +31,17 @@ package protocol SSHServerDelegate: Sendable {
     func run(
         command: String, for session: SessionIdentity, on eventLoop: any EventLoop
     ) -> EventLoopFuture<CommandResult>
+
+    /// Whether a token of `SSHServerConfiguration.tokenUser` lets its bearer in. Asked of strangers: bounded by the grace
+    /// time and the limits of connections that are not authenticated.
+    func authenticate(token: String, on eventLoop: any EventLoop) -> EventLoopFuture<TokenDecision>
 }
 
 extension SSHServerDelegate {
+    package func authenticate(token: String, on eventLoop: any EventLoop) -> EventLoopFuture<TokenDecision> {
+        eventLoop.makeSucceededFuture(.refused("no token is taken here"))
+    }
+
     package func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {}
 }
 

@@ -25,11 +25,17 @@ package struct ManagerDelegate: SSHServerDelegate {
     private let services: [ReservedName: ServiceHandler]
     private let datagrams: DatagramService?
     private let intercepts: InterceptService?
+    private let agents: AgentAuthenticator?
+
+    /// Who traffic agents log in as.
+    package static let agentUser = "agent"
 
     package init(
         configuration: Configuration, directory: Directory, resolver: SystemResolver, commands: ManagerCommands,
-        services: [ReservedName: ServiceHandler], datagrams: DatagramService? = nil, intercepts: InterceptService? = nil
+        services: [ReservedName: ServiceHandler], datagrams: DatagramService? = nil,
+        intercepts: InterceptService? = nil, agents: AgentAuthenticator? = nil
     ) {
+        self.agents = agents
         self.intercepts = intercepts
         self.configuration = configuration
         self.directory = directory
@@ -37,6 +43,11 @@ package struct ManagerDelegate: SSHServerDelegate {
         self.commands = commands
         self.services = services
         self.datagrams = datagrams
+    }
+
+    package func authenticate(token: String, on eventLoop: any EventLoop) -> EventLoopFuture<TokenDecision> {
+        guard let agents else { return eventLoop.makeSucceededFuture(.refused("no token is taken here")) }
+        return eventLoop.makeFutureWithTask { await agents.authenticate(token: token) }
     }
 
     package func destination(

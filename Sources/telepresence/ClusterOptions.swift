@@ -34,7 +34,8 @@ struct ClusterOptions: ParsableArguments {
     @Option(
         name: .long, help: ArgumentHelp("The name that the API server's certificate has.", valueName: "name"))
     var tlsServerName: String?
-    @Flag(name: .customLong("insecure-skip-tls-verify"), help: "Believe any certificate. Anybody may read what is sent.")
+    @Flag(
+        name: .customLong("insecure-skip-tls-verify"), help: "Believe any certificate. Anybody may read what is sent.")
     var skipsTLSVerification = false
 
     func validate() throws {

@@ -61,6 +61,10 @@ struct AgentCLI: AsyncParsableCommand {
     var manager: String?
     @Option(help: ArgumentHelp("The agent's private key (AGENT_IDENTITY).", valueName: "file"))
     var identity: String?
+    @Option(
+        help: ArgumentHelp(
+            "Its service account's token instead, for the audience traffic-manager (AGENT_TOKEN).", valueName: "file"))
+    var token: String?
     @Option(help: ArgumentHelp("The manager's host key (MANAGER_HOST_KEY).", valueName: "SHA256:…"))
     var managerHostKey: String?
     @Option(
@@ -115,19 +119,13 @@ struct AgentCLI: AsyncParsableCommand {
 
     func run() async throws {
         let address = try managerAddress()
-        let path = try required(identity, "AGENT_IDENTITY", "--identity")
+        let credential = try credential()
         let pin = try required(managerHostKey, "MANAGER_HOST_KEY", "--manager-host-key")
         guard HostKeyPin.isFingerprint(pin) else {
             throw StartFailure.badInput("--manager-host-key \(pin): expected SHA256: and 43 characters of base64")
         }
-        let key: ClientIdentity
-        do throws(SSHClientError) {
-            key = try ClientIdentity(path: path)
-        } catch {
-            throw StartFailure.badInput(error.text)
-        }
         let client = SSHClientConfiguration(
-            host: address.host, port: address.port, user: "agent", identity: key,
+            host: address.host, port: address.port, user: ManagerDelegate.agentUser, credential: credential,
             hostKeys: HostKeyPin(fingerprints: [pin]))
         let hello = AgentHello(
             kind: kind ?? environment("AGENT_KIND") ?? "deployment",
@@ -144,6 +142,17 @@ struct AgentCLI: AsyncParsableCommand {
         let format = logFormat
         let logger = Logger(label: "traffic-agent") { _ in StandardErrorLogHandler(format: format, level: level) }
         try await serve(configuration, logger)
+    }
+
+    private func credential() throws -> ClientCredential {
+        if identity != nil, token != nil { throw StartFailure.badInput("--identity and --token are one too many") }
+        if let file = token ?? (identity == nil ? environment("AGENT_TOKEN") : nil) { return .token(file: file) }
+        let path = try required(identity, "AGENT_IDENTITY", "--identity or --token")
+        do throws(SSHClientError) {
+            return .key(try ClientIdentity(path: path))
+        } catch {
+            throw StartFailure.badInput(error.text)
+        }
     }
 
     private func managerAddress() throws -> (host: String, port: Int) {

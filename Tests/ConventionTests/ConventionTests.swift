@@ -14,7 +14,7 @@ import Testing
         "IPPacket": [],
         "ControlAPI": ["FoundationEssentials"],
         "Kubernetes": [
-            "Yams", "FoundationEssentials", "NIOCore", "NIOPosix", "NIOSSL", "NIOHTTP1", "NIOWebSocket",
+            "ControlAPI", "Yams", "FoundationEssentials", "NIOCore", "NIOPosix", "NIOSSL", "NIOHTTP1", "NIOWebSocket",
             "NIOFoundationCompat", "NIOConcurrencyHelpers", "AsyncHTTPClient", "Subprocess", "SystemPackage",
         ],
         "Reactors": ["CLinux", "NIOCore", "NIOConcurrencyHelpers", "HeapModule", "Dispatch"],
@@ -37,7 +37,8 @@ import Testing
             "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", "NIOCore", "NIOPosix", "NIOExtras", "Logging",
         ],
         "Workstation": [
-            "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux", "NIOCore",
+            "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux",
+            "NIOCore",
             "NIOPosix", "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
         ],
         "traffic": [
@@ -47,7 +48,8 @@ import Testing
             "NIOPosix",
         ],
         "telepresence": [
-            "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes", "NIOCore", "NIOPosix", "Logging",
+            "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes", "NIOCore", "NIOPosix",
+            "Logging",
             "ServiceLifecycle", "ArgumentParser",
         ],
         "hello": ["NIOCore", "NIOPosix", "NIOHTTP1", "ArgumentParser"],

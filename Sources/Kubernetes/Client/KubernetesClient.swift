@@ -130,7 +130,14 @@ package final class KubernetesClient: Sendable {
             type: "application/apply-patch+yaml")
     }
 
+    package func create(
+        _ resource: Resource, _ object: JSONValue, namespace: String? = nil
+    ) async throws(KubernetesError) -> JSONValue {
+        try await request("POST", resource.path(namespace: namespace), body: object)
+    }
+
     /// A JSON patch (RFC 6902).
+
     @discardableResult
     package func patch(_ path: String, _ operations: JSONValue) async throws(KubernetesError) -> JSONValue {
         try await request("PATCH", path, body: operations, type: "application/json-patch+json")
@@ -189,7 +196,8 @@ package final class KubernetesClient: Sendable {
         var token = ""
         while true {
             let more = token.isEmpty ? "" : "&continue=\(Self.encoded(token))"
-            let path = resource.path(namespace: namespace) + Self.query(selector, field, "limit=\(Self.pageSize)\(more)")
+            let path =
+                resource.path(namespace: namespace) + Self.query(selector, field, "limit=\(Self.pageSize)\(more)")
             let one = try await request("GET", path, as: Page.self)
             try await page(one.items)
             token = one.metadata.continue ?? ""

@@ -20,6 +20,8 @@ final class SSHEngine {
     /// libssh2 asks for a descriptor whose flags it can read and set; it never reads or writes it.
     private let descriptor: CInt
     private var state = State.handshaking
+    /// While it is being sent.
+    private var token: [UInt8] = []
     private let configuration: SSHClientConfiguration
 
     /// `libssh2_init` is not thread-safe: once, before the first session.
@@ -139,18 +141,29 @@ final class SSHEngine {
             if code == LIBSSH2_ERROR_EAGAIN { return .again }
             guard code == 0 else { throw handshakeFailure(code) }
             try checkHostKey()
+            if case .token(let file) = configuration.credential { token = try ClientToken.read(file) }
             state = .authenticating
         }
         if state == .authenticating {
             let user = configuration.user
-            let key = configuration.identity.privateKey
-            let code = key.withUnsafeBytes { bytes in
-                libssh2_userauth_publickey_frommemory(
-                    session, user, user.utf8.count, nil, 0, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count,
-                    nil)
+            let code: CInt
+            switch configuration.credential {
+            case .key(let identity):
+                code = identity.privateKey.withUnsafeBytes { bytes in
+                    libssh2_userauth_publickey_frommemory(
+                        session, user, user.utf8.count, nil, 0, bytes.bindMemory(to: CChar.self).baseAddress,
+                        bytes.count, nil)
+                }
+            case .token:
+                code = token.withUnsafeBytes { bytes in
+                    libssh2_userauth_password_ex(
+                        session, user, UInt32(user.utf8.count), bytes.bindMemory(to: CChar.self).baseAddress,
+                        UInt32(bytes.count), nil)
+                }
             }
             if code == LIBSSH2_ERROR_EAGAIN { return .again }
             guard code == 0 else { throw authenticationFailure(code) }
+            token = []
             state = .ready
         }
         return .done(())
@@ -193,8 +206,13 @@ final class SSHEngine {
 
     private func authenticationFailure(_ code: CInt) -> SSHClientError {
         let manager = configuration.manager
-        let path = configuration.identity.path
+        let path = configuration.credential.path
         return switch code {
+        case LIBSSH2_ERROR_AUTHENTICATION_FAILED where configuration.credential.isToken:
+            SSHClientError(
+                .authenticationRefused,
+                "\(configuration.user)@\(manager): permission denied (password): the manager does not accept the token in "
+                    + "\(path): its log says why")
         case LIBSSH2_ERROR_AUTHENTICATION_FAILED, LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
             SSHClientError(
                 .authenticationRefused,

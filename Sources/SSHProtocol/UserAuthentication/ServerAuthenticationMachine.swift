@@ -1,10 +1,12 @@
 package import NIOCore
 
-/// The server's half of RFC 4252: who the client is, proved by a key.
+/// The server's half of RFC 4252: who the client is, proved by a key, or by a token that somebody else vouches for.
 ///
 /// States:
 /// - `awaitingService`: nothing but a request for `ssh-userauth` is taken; then → `authenticating`.
-/// - `authenticating`: requests are answered, each on its own; the first that proves an authorised key → `done`.
+/// - `authenticating`: requests are answered, each on its own; the first that proves an authorised key → `done`; a token
+///   → `checking`.
+/// - `checking`: whoever vouches for tokens is being asked; its answer → `done`, or → `authenticating`.
 /// - `done`: further requests are ignored (RFC 4252 §5.3).
 /// - `failed`: the client broke the protocol or used up its attempts, and was told by `Disconnect`.
 ///
@@ -15,7 +17,9 @@ package struct ServerAuthenticationMachine: ~Copyable {
         /// A payload for the client.
         case send(ByteBuffer)
         /// The client is who it says; comes after the payload that tells it so.
-        case succeeded(user: String, key: PublicKey, permissions: KeyPermissions, comment: String)
+        case succeeded(ServerAuthentication)
+        /// `tokenChecked` is to be called, once.
+        case checkToken(String)
         /// One line for the log: whose request was refused, and why.
         case failedAttempt(String)
     }
@@ -26,6 +30,7 @@ package struct ServerAuthenticationMachine: ~Copyable {
     private enum State {
         case awaitingService
         case authenticating
+        case checking
         case done
         case failed
     }
@@ -37,18 +42,23 @@ package struct ServerAuthenticationMachine: ~Copyable {
     private let sessionID: [UInt8]
     private let hostKeyBlob: [UInt8]
     private let maxAttempts: Int
+    private let tokenUser: String?
 
     /// Queries that are answered with yes cost the client no attempt: this bounds them. An agent offers a few dozen keys.
     package static let maximumRequests = 256
+    /// A service account's token has 1 to 2 KiB.
+    static let maximumTokenLength = 8192
 
     /// - Parameters:
     ///   - sessionID: the exchange hash of the first key exchange.
     ///   - hostKeyBlob: the host key of the first key exchange, which a hostbound request must name.
     ///   - maxAttempts: sshd's MaxAuthTries.
-    package init(sessionID: [UInt8], hostKeyBlob: [UInt8], maxAttempts: Int = 6) {
+    ///   - tokenUser: the only user whose passwords are looked at, as tokens; `nil` for none.
+    package init(sessionID: [UInt8], hostKeyBlob: [UInt8], maxAttempts: Int = 6, tokenUser: String? = nil) {
         self.sessionID = sessionID
         self.hostKeyBlob = hostKeyBlob
         self.maxAttempts = maxAttempts
+        self.tokenUser = tokenUser
     }
 
     package var isAuthenticated: Bool { state == .done }
@@ -79,6 +89,8 @@ package struct ServerAuthenticationMachine: ~Copyable {
             try countRequest()
             attempts += 1
             return try handle(UserAuthenticationRequest(payload), authorize: authorize)
+        case (.checking, _):
+            throw .violation("message while a token is being checked")
         case (.failed, _):
             throw .violation("message after authentication failed")
         default:
@@ -117,9 +129,11 @@ package struct ServerAuthenticationMachine: ~Copyable {
         switch request.method {
         case .none:
             // The first is how a client learns of the methods (sshd: auth2.c, userauth_finish).
-            return try fail(request, "asked for no authentication", isFree: attempts == 1)
+            return try fail(request.user, "asked for no authentication", isFree: attempts == 1)
+        case .password(let password):
+            return try handle(password: password, of: request)
         case .unknown(let method):
-            return try fail(request, "method \(method.printable) is not supported")
+            return try fail(request.user, "method \(method.printable) is not supported")
         case .publicKey(let method):
             return try handle(method, of: request, authorize: authorize)
         }
@@ -132,48 +146,88 @@ package struct ServerAuthenticationMachine: ~Copyable {
         do throws(KeyError) {
             key = try PublicKey(blob: method.blob)
         } catch {
-            return try fail(request, error.text)
+            return try fail(request.user, error.text)
         }
         guard key.allows(algorithm: method.algorithm) else {
-            return try fail(request, "algorithm \(method.algorithm.printable) does not go with \(key.algorithmName)")
+            return try fail(
+                request.user, "algorithm \(method.algorithm.printable) does not go with \(key.algorithmName)")
         }
         if let hostKey = method.hostKey, !hostKey.readableBytesView.elementsEqual(hostKeyBlob) {
-            return try fail(request, "request is bound to a host key that is not ours")
+            return try fail(request.user, "request is bound to a host key that is not ours")
         }
         // A key that is not listed is refused before the cost of verifying.
-        if case .refused(let reason) = authorize(key, request.user, nil) { return try fail(request, reason) }
+        if case .refused(let reason) = authorize(key, request.user, nil) { return try fail(request.user, reason) }
         guard let signature = method.signature else { return [.send(Self.acceptable(method))] }
         let check = key.verify(
             signature: signature, algorithm: method.algorithm, data: signedData(session: sessionID, method.signed))
         guard check != .invalid else {
-            return try fail(request, "signature of \(key.fingerprint) is not valid")
+            return try fail(request.user, "signature of \(key.fingerprint) is not valid")
         }
         switch authorize(key, request.user, check) {
         case .refused(let reason):
-            return try fail(request, reason)
+            return try fail(request.user, reason)
         case .allowed(let permissions, let comment):
-            state = .done
-            var answer = ByteBuffer()
-            answer.writeInteger(MessageNumber.userauthSuccess)
-            return [
-                .send(answer),
-                .succeeded(user: request.user, key: key, permissions: permissions, comment: comment),
-            ]
+            return succeed(
+                ServerAuthentication(
+                    user: request.user, keyFingerprint: key.fingerprint, permissions: permissions, comment: comment))
+        }
+    }
+
+    private mutating func succeed(_ authentication: ServerAuthentication) -> [Effect] {
+        state = .done
+        var answer = ByteBuffer()
+        answer.writeInteger(MessageNumber.userauthSuccess)
+        return [.send(answer), .succeeded(authentication)]
+    }
+
+    // MARK: Tokens
+
+    private mutating func handle(
+        password: ByteBuffer, of request: UserAuthenticationRequest
+    ) throws(Disconnect) -> [Effect] {
+        guard let tokenUser, request.user == tokenUser else {
+            return try fail(request.user, "method password is not supported")
+        }
+        guard password.readableBytes <= Self.maximumTokenLength,
+            let token = String(validating: password.readableBytesView, as: UTF8.self)
+        else { return try fail(request.user, "the token is none") }
+        state = .checking
+        return [.checkToken(token)]
+    }
+
+    /// What became of `Effect.checkToken`; a refusal's reason is for the log alone.
+    package mutating func tokenChecked(_ decision: TokenDecision) throws(Disconnect) -> [Effect] {
+        guard state == .checking, let tokenUser else { return [] }
+        switch decision {
+        case .allowed(let permissions, let comment):
+            return succeed(
+                ServerAuthentication(
+                    user: tokenUser, keyFingerprint: "token", permissions: permissions, comment: comment))
+        case .refused(let reason):
+            state = .authenticating
+            do throws(Disconnect) {
+                return try fail(tokenUser, reason)
+            } catch {
+                state = .failed
+                throw error
+            }
         }
     }
 
     /// The same answer whatever the reason, which is for the log alone.
     private mutating func fail(
-        _ request: UserAuthenticationRequest, _ reason: String, isFree: Bool = false
+        _ user: String, _ reason: String, isFree: Bool = false
     ) throws(Disconnect) -> [Effect] {
         if !isFree { failures += 1 }
         guard failures < maxAttempts else { throw Self.tooManyFailures }
         var answer = ByteBuffer()
         answer.writeInteger(MessageNumber.userauthFailure)
-        answer.writeSSHNameList([UserAuthenticationRequest.publicKey])
+        answer.writeSSHNameList(
+            [UserAuthenticationRequest.publicKey]
+                + (user == tokenUser ? [UserAuthenticationRequest.password] : []))
         answer.writeSSHBoolean(false)
         if isFree { return [.send(answer)] }
-        return [.send(answer), .failedAttempt("user \(request.user.printable): \(reason)")]
+        return [.send(answer), .failedAttempt("user \(user.printable): \(reason)")]
     }
 
     private static var tooManyFailures: Disconnect {

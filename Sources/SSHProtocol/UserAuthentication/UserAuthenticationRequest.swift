@@ -6,6 +6,8 @@ struct UserAuthenticationRequest {
         /// RFC 4252 §5.2: asks which methods there are.
         case none
         case publicKey(PublicKeyMethod)
+        /// RFC 4252 §8.
+        case password(ByteBuffer)
         case unknown(String)
     }
 
@@ -26,6 +28,7 @@ struct UserAuthenticationRequest {
     var method: Method
 
     static let publicKey = "publickey"
+    static let password = "password"
     static let hostbound = "publickey-hostbound-v00@openssh.com"
 
     /// A longer name is no one's.
@@ -60,6 +63,10 @@ struct UserAuthenticationRequest {
             }
             guard rest.readableBytes == 0 else { throw malformed }
             self.method = .publicKey(key)
+        case Self.password:
+            guard let isChange = rest.readSSHBoolean(), let password = rest.readSSHString() else { throw malformed }
+            // There is nothing here that could be changed: a change is refused as an unknown method is.
+            self.method = isChange ? .unknown(method) : .password(password)
         default:
             self.method = .unknown(method)
         }

@@ -17,40 +17,62 @@ extension ServerConnection {
             keys.authorize(key: key, user: user, source: source, now: now, check: check)
         }
         authentication = consume machine
+        try perform(effects, at: now)
+    }
+
+    private func perform(_ effects: [ServerAuthenticationMachine.Effect], at now: Int64) throws(Disconnect) {
         for effect in effects {
             switch effect {
             case .send(let payload): transport.send(payload)
             case .failedAttempt(let reason):
                 core.counters.authenticationFailed("publickey")
                 logger.info("authentication failed", metadata: ["reason": "\(reason)"])
-            case .succeeded(let user, let key, let permissions, let comment):
-                try logIn(user: user, key: key, permissions: permissions, comment: comment, at: now)
+            case .succeeded(let authentication):
+                try logIn(authentication, at: now)
+            case .checkToken(let token):
+                check(token)
             }
         }
     }
 
-    private func logIn(
-        user: String, key: PublicKey, permissions: KeyPermissions, comment: String, at now: Int64
-    ) throws(Disconnect) {
+    private func check(_ token: String) {
+        let decision = core.delegate.authenticate(token: token, on: reactor)
+        decision.assumeIsolated().whenComplete { [weak self] result in
+            guard let self, phase == .authentication, var machine = authentication.take() else { return }
+            do throws(Disconnect) {
+                let decision = (try? result.get()) ?? .refused("the token cannot be checked")
+                let effects = try machine.tokenChecked(decision)
+                authentication = consume machine
+                try perform(effects, at: Int64(time(nil)))
+            } catch {
+                fail(error)
+            }
+            flush()
+        }
+    }
+
+    private func logIn(_ authentication: ServerAuthentication, at now: Int64) throws(Disconnect) {
+        let permissions = authentication.permissions
         guard core.counters.sessionsActive.value < UInt64(core.configuration.limits.sessions) else {
             core.counters.connectionRefused("max-sessions")
             throw Disconnect(
                 .tooManyConnections, "the traffic manager has \(core.configuration.limits.sessions) sessions")
         }
         let identity = SessionIdentity(
-            id: core.makeSessionID(), user: user, keyFingerprint: key.fingerprint, keyComment: comment,
+            id: core.makeSessionID(), user: authentication.user, keyFingerprint: authentication.keyFingerprint,
+            keyComment: authentication.comment,
             clientVersion: String(transport.peerVersion.dropFirst("SSH-2.0-".count)), sourceAddress: source,
             connectedAt: now, permissions: permissions)
         self.identity = identity
         self.permissions = permissions
-        authentication = nil
+        self.authentication = nil
         logger[metadataKey: "session"] = "\(identity.id)"
         core.addSession(self, id: identity.id)
         beginSession()
         logger.info(
             "session began",
             metadata: [
-                "user": "\(user)", "key": "\(identity.keyFingerprint)", "comment": "\(comment)",
+                "user": "\(identity.user)", "key": "\(identity.keyFingerprint)", "comment": "\(identity.keyComment)",
                 "client": "\(identity.clientVersion)", "cipher": "\(transport.cipherName)",
                 "kex": "\(transport.keyExchangeName)",
             ])

@@ -315,7 +315,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
             phase = .authentication
             authentication = ServerAuthenticationMachine(
                 sessionID: transport.sessionID, hostKeyBlob: transport.hostKey?.blob ?? [],
-                maxAttempts: core.configuration.limits.maxAuthTries)
+                maxAttempts: core.configuration.limits.maxAuthTries, tokenUser: core.configuration.tokenUser)
         case .rekeyed:
             core.counters.rekeys.add(1)
             logger.debug("keys exchanged anew")

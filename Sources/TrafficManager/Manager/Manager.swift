@@ -89,9 +89,10 @@ package struct Manager: Sendable {
                 .dns: { channel, _ in serveDNS(on: channel, directory: services) },
                 .agent: { channel, session in intercepts.accept(channel, session: session) },
             ],
-            datagrams: datagrams, intercepts: intercepts)
+            datagrams: datagrams, intercepts: intercepts, agents: client.map { AgentAuthenticator(client: $0) })
         var sshConfiguration = SSHServerConfiguration(
             listen: configuration.sshListen, hostKeys: hostKeys, authorizedKeys: authorizedKeys.source)
+        sshConfiguration.tokenUser = client == nil ? nil : ManagerDelegate.agentUser
         sshConfiguration.limits = configuration.limits
         sshConfiguration.softwareVersion = ManagerVersion.sshSoftware
         self.api = api

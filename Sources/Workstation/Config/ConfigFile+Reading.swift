@@ -149,7 +149,8 @@ extension ConfigLayer {
     fileprivate init(_ reader: ConfigFile.Reader, also: [String]) throws(WorkstationError) {
         self.init()
         let known = [
-            "manager", "kubernetes", "identity", "known-hosts", "host-key", "user", "namespace", "log-level", "dns", "routes",
+            "manager", "kubernetes", "identity", "known-hosts", "host-key", "user", "namespace", "log-level", "dns",
+            "routes",
             "timeouts",
         ]
         let keys = try reader.mapping(of: known + also)

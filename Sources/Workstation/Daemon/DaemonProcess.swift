@@ -119,7 +119,8 @@ final class DaemonProcess {
         session.onNeedsTerminal = { [weak self] command in self?.link?.send(LaunchReport.needsTerminal(command)) }
         session.onEnded = { [weak self] error in self?.sessionEnded(error) }
         self.session = session
-        let server = DaemonServer(path: paths.socket, eventLoop: eventLoop, logger: log.logger("daemon"), routes: routes)
+        let server = DaemonServer(
+            path: paths.socket, eventLoop: eventLoop, logger: log.logger("daemon"), routes: routes)
         self.server = server
         server.start { [weak self] result in
             guard let self, self.state == .starting else { return }

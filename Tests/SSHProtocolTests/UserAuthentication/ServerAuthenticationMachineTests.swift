@@ -71,8 +71,8 @@ import Testing
         effects.compactMap { if case .send(let payload) = $0 { payload } else { nil } }
     }
 
-    func succeeded(_ effects: [ServerAuthenticationMachine.Effect]) -> PublicKey? {
-        for case .succeeded(_, let key, _, _) in effects { return key }
+    func succeeded(_ effects: [ServerAuthenticationMachine.Effect]) -> String? {
+        for case .succeeded(let who) in effects { return who.keyFingerprint }
         return nil
     }
 
@@ -104,7 +104,10 @@ import Testing
             ])
         let effects = try machine.receive(Self.publicKey(alice.publicKey, signer: alice), authorize: authorize)
         #expect(sent(effects) == [Self.message(MessageNumber.userauthSuccess)])
-        guard case .succeeded("dev", alice.publicKey, KeyPermissions(), comment: "alice@home") = effects.last else {
+        let expected = ServerAuthentication(
+            user: "dev", keyFingerprint: alice.publicKey.fingerprint, permissions: KeyPermissions(),
+            comment: "alice@home")
+        guard case .succeeded(expected) = effects.last else {
             Issue.record("not logged in: \(effects)")
             return
         }
@@ -122,14 +125,14 @@ import Testing
         let query = try Self.publicKey(alice.publicKey, hostKey: Self.hostKey)
         #expect(sent(try machine.receive(query, authorize: authorize)).count == 1)
         let right = try Self.publicKey(alice.publicKey, signer: alice, hostKey: Self.hostKey)
-        #expect(succeeded(try machine.receive(right, authorize: authorize)) == alice.publicKey)
+        #expect(succeeded(try machine.receive(right, authorize: authorize)) == alice.publicKey.fingerprint)
     }
 
     /// What is signed is what was received, be it `true` as 1 or as 255.
     @Test func verifiesTheRequestVerbatim() throws {
         var machine = try ready()
         let request = try Self.publicKey(alice.publicKey, signer: alice, boolean: 255)
-        #expect(succeeded(try machine.receive(request, authorize: authorize)) == alice.publicKey)
+        #expect(succeeded(try machine.receive(request, authorize: authorize)) == alice.publicKey.fingerprint)
     }
 
     @Test func refusesASignatureForAnotherSessionUserOrKey() throws {
@@ -160,7 +163,7 @@ import Testing
         // And asking about mallory's spoils nothing for alice.
         _ = try machine.receive(Self.publicKey(mallory.publicKey), authorize: authorize)
         let own = try machine.receive(Self.publicKey(alice.publicKey, signer: alice), authorize: authorize)
-        #expect(succeeded(own) == alice.publicKey)
+        #expect(succeeded(own) == alice.publicKey.fingerprint)
     }
 
     /// The decision that counts is the one made with the signature's flags.
@@ -213,7 +216,7 @@ import Testing
 
     @Test func keepsControlCharactersOutOfTheLog() throws {
         var machine = try ready()
-        let request = Self.request(user: "a\u{1b}[2J\nb", method: "password")
+        let request = Self.request(user: "a\u{1b}[2J\nb", method: "hostbased")
         guard case .failedAttempt(let reason) = try machine.receive(request, authorize: authorize).last else {
             Issue.record("nothing for the log")
             return
@@ -229,7 +232,7 @@ import Testing
             let query = try machine.receive(Self.publicKey(alice.publicKey), authorize: authorize)
             #expect(sent(query).first?.getInteger(at: 0, as: UInt8.self) == MessageNumber.userauthPKOK)
         }
-        _ = try machine.receive(Self.request(method: "password"), authorize: authorize)
+        _ = try machine.receive(Self.request(method: "hostbased"), authorize: authorize)
         _ = try machine.receive(Self.publicKey(mallory.publicKey), authorize: authorize)
         #expect(throws: Disconnect(.noMoreAuthMethodsAvailable, "Too many authentication failures")) {
             try machine.receive(Self.request(method: "none"), authorize: authorize)
@@ -256,7 +259,7 @@ import Testing
         var machine = try ready()
         #expect(sent(try machine.receive(Self.serviceRequest("ssh-userauth"), authorize: authorize)).count == 1)
         let effects = try machine.receive(Self.publicKey(alice.publicKey, signer: alice), authorize: authorize)
-        #expect(succeeded(effects) == alice.publicKey)
+        #expect(succeeded(effects) == alice.publicKey.fingerprint)
     }
 
     @Test(arguments: ["ssh-connection", "", "ssh-userauth\0", "x"]) func refusesOtherServices(service: String) throws {
@@ -325,5 +328,74 @@ import Testing
         #expect(throws: Disconnect.self) {
             try machine.receive(ByteBuffer(bytes: bytes + [0]), authorize: authorize)
         }
+    }
+
+    // MARK: Tokens
+
+    static func password(_ text: String, user: String = "agent") -> ByteBuffer {
+        var request = request(user: user, method: "password")
+        request.writeInteger(0, as: UInt8.self)
+        request.writeSSHString(text)
+        return request
+    }
+
+    func takingTokens(maxAttempts: Int = 6) throws -> ServerAuthenticationMachine {
+        var machine = ServerAuthenticationMachine(
+            sessionID: Self.session, hostKeyBlob: Self.hostKey, maxAttempts: maxAttempts, tokenUser: "agent")
+        _ = try machine.receive(Self.serviceRequest("ssh-userauth"), authorize: authorize)
+        return machine
+    }
+
+    @Test func aTokenIsAskedAboutAndLetsIn() throws {
+        var machine = try takingTokens()
+        let asked = try machine.receive(Self.password("secret"), authorize: authorize)
+        guard case .checkToken("secret") = asked.first, asked.count == 1 else {
+            Issue.record("not asked: \(asked)")
+            return
+        }
+        expect(machine, isAuthenticated: false)
+        var permissions = KeyPermissions()
+        permissions.trafficAgent = "hello.default"
+        let effects = try machine.tokenChecked(.allowed(permissions, comment: "pod hello-1"))
+        let expected = ServerAuthentication(
+            user: "agent", keyFingerprint: "token", permissions: permissions, comment: "pod hello-1")
+        guard case .succeeded(expected) = effects.last else {
+            Issue.record("not logged in: \(effects)")
+            return
+        }
+        expect(machine, isAuthenticated: true)
+    }
+
+    @Test func aRefusedTokenIsAFailureThatCounts() throws {
+        var machine = try takingTokens(maxAttempts: 2)
+        _ = try machine.receive(Self.password("wrong"), authorize: authorize)
+        let refused = sent(try machine.tokenChecked(.refused("expired")))
+        #expect(
+            refused == [
+                Self.message(MessageNumber.userauthFailure) {
+                    $0.writeSSHString("publickey,password")
+                    $0.writeInteger(0, as: UInt8.self)
+                }
+            ])
+        // An answer that nobody waits for is none.
+        #expect(try machine.tokenChecked(.allowed(KeyPermissions(), comment: "")).isEmpty)
+        _ = try machine.receive(Self.password("wrong"), authorize: authorize)
+        #expect(throws: Disconnect.self) { try machine.tokenChecked(.refused("expired")) }
+        expect(machine, isAuthenticated: false)
+    }
+
+    @Test(arguments: ["dev", "agent ", ""]) func passwordsOfOthersAreNotLookedAt(user: String) throws {
+        var machine = try takingTokens()
+        let effects = try machine.receive(Self.password("secret", user: user), authorize: authorize)
+        #expect(effects.allSatisfy { if case .checkToken = $0 { false } else { true } })
+    }
+
+    @Test func nothingIsSaidWhileATokenIsChecked() throws {
+        var machine = try takingTokens()
+        _ = try machine.receive(Self.password("secret"), authorize: authorize)
+        #expect(throws: Disconnect.self) {
+            try machine.receive(Self.publicKey(alice.publicKey, signer: alice), authorize: authorize)
+        }
+        expect(machine, isAuthenticated: false)
     }
 }

@@ -1,0 +1,17 @@
+/// What a traffic agent beside an app is told.
+package struct InjectionOptions: Sendable {
+    package var image: String
+    /// `nil`: left to Kubernetes.
+    package var imagePullPolicy: String?
+    package var managerHost: String
+    package var managerPort: UInt16 = 8022
+    /// A fingerprint.
+    package var managerHostKey: String
+    package var logLevel = "info"
+
+    package init(image: String, managerHost: String, managerHostKey: String) {
+        self.image = image
+        self.managerHost = managerHost
+        self.managerHostKey = managerHostKey
+    }
+}
