@@ -191,7 +191,8 @@ package enum AgentInjection {
         var changed = workload
         InjectionRecord(text)?.undo(in: &changed)
         func kept(_ items: [JSONValue], _ name: String) -> [JSONValue] { items.filter { $0["name"]?.string != name } }
-        changed["spec"]?["template"]?["spec"]?["containers"] = .array(kept(containers(changed), container))
+        let others = kept(containers(changed), container)
+        changed["spec"]?["template"]?["spec"]?["containers"] = .array(others)
         let volumes = kept(workload["spec"]?["template"]?["spec"]?["volumes"]?.array ?? [], volume)
         changed["spec"]?["template"]?["spec"]?["volumes"] = volumes.isEmpty ? nil : .array(volumes)
         changed["metadata"]?.removeAnnotation(workloadAnnotation)

@@ -75,7 +75,7 @@ package struct DaemonClient: Sendable {
     // MARK: Intercepts
 
     /// More than an agent may take to follow.
-    private static let interceptTimeout = TimeAmount.seconds(45)
+    private static let interceptTimeout = TimeAmount.seconds(120)
 
     package func intercept(_ request: InterceptRequest) async throws -> LocalIntercept {
         let body = try JSON.encode(request)

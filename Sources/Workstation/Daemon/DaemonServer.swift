@@ -7,8 +7,9 @@ import NIOPosix
 
 /// The daemon's API on its unix socket, for the user alone. Confined to its event loop.
 final class DaemonServer {
-    /// Whoever has connected asks within this, and is answered.
-    private static let timeout = TimeAmount.seconds(30)
+    /// Whoever has connected asks within this, and is answered: more than the longest request takes, an intercept whose
+    /// agent is not there yet.
+    private static let timeout = TimeAmount.seconds(130)
     private static let maximumBody = 65_536
 
     private let path: String

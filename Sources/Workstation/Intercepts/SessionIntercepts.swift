@@ -9,8 +9,8 @@ import SSHClient
 /// The intercepts of a session: remote forwards for workloads, and where their connections go here. Confined to the
 /// session's event loop.
 final class SessionIntercepts {
-    /// How long an agent may take to follow.
-    private static let patience = TimeAmount.seconds(30)
+    /// How long an agent may take to follow: more than the manager gives a rollout that brings it.
+    private static let patience = TimeAmount.seconds(105)
     /// Between looks at whether it does.
     private static let lookInterval = TimeAmount.milliseconds(20)
     /// For which the manager keeps an intercept while the session is away.

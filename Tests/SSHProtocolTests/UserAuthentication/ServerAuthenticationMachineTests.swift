@@ -221,7 +221,7 @@ import Testing
             Issue.record("nothing for the log")
             return
         }
-        #expect(reason == "user a?[2J?b: method password is not supported")
+        #expect(reason == "user a?[2J?b: method hostbased is not supported")
     }
 
     /// As sshd counts: the first `none` is free, a query that is answered with yes too; the rest is not.
