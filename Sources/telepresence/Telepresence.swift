@@ -44,6 +44,7 @@ struct Telepresence: ParsableCommand {
             CommandGroup(
                 name: "Intercepts", subcommands: [Intercept.self, Wiretap.self, Leave.self, List.self, Revoke.self]),
             CommandGroup(name: "Single ports", subcommands: [Forward.self]),
+            CommandGroup(name: "Cluster", subcommands: [Install.self, Uninstall.self, Users.self]),
             CommandGroup(
                 name: "Setting up",
                 subcommands: [Keygen.self, SSHConfig.self, ConfigCommand.self, DoctorCommand.self, Version.self]),
