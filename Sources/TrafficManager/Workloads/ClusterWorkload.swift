@@ -11,11 +11,13 @@ struct ClusterWorkload: Hashable, Sendable {
     /// Why it cannot be intercepted, whatever its services are.
     var problem: String?
 
-    /// `nil` for what belongs to another workload.
+    /// `nil` for what belongs to another workload, or to us.
     init?(_ object: JSONValue, of resource: Resource) {
         guard let metadata = object["metadata"], let name = metadata["name"]?.string else { return nil }
         let isOwned = (metadata["ownerReferences"]?.array ?? []).contains { $0["controller"] == true }
-        guard !isOwned else { return nil }
+        // What is ours is not to be intercepted: the manager.
+        let isOurs = metadata["labels"]?["app.kubernetes.io/managed-by"] == "telepresence"
+        guard !isOwned, !isOurs else { return nil }
         self.resource = resource
         self.name = name
         namespace = metadata["namespace"]?.string ?? ""

@@ -61,6 +61,13 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
         return (paths ?? UserFiles.home.map { ["\($0)/.kube/config"] } ?? []).contains { Glibc.access($0, R_OK) == 0 }
     }
 
+    /// Of the API server, where its URL has an address rather than a name.
+    var serverAddress: String? {
+        let place = server.split(separator: "/", omittingEmptySubsequences: true).dropFirst().first ?? ""
+        if place.hasPrefix("[") { return place.dropFirst().split(separator: "]").first.map(String.init) }
+        return place.split(separator: ":").first.map(String.init)
+    }
+
     package func access() throws(WorkstationError) -> ClusterAccess {
         do throws(KubernetesError) {
             let config = try Kubeconfig(

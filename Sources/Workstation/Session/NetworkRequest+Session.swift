@@ -17,6 +17,9 @@ extension NetworkRequest {
         // Who names a subnet wants it, whatever else leads there.
         allowedOverlaps = (settings.routes.subnets + settings.routes.alsoProxy).compactMap { NetworkPrefix($0) }
         managerAddresses = manager.map { [$0] } ?? []
+        if let server = settings.cluster?.serverAddress.flatMap({ NetworkAddress($0) }) {
+            managerAddresses.append(server)
+        }
         self.sshConnection = sshConnection
         resolver = Resolver(settings, cluster)
     }
