@@ -27,6 +27,13 @@ struct Uninstall: ConcurrentCommand {
     @Flag(name: .long, help: "Take all agents and the traffic manager out.")
     var everything = false
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "With --everything, a namespace that install --namespaced gave it; may be repeated.", valueName: "namespace"
+        ))
+    var namespaced: [String] = []
+
     @OptionGroup var options: AdministrationOptions
 
     func validate() throws {
@@ -36,7 +43,7 @@ struct Uninstall: ConcurrentCommand {
     }
 
     func run() async throws {
-        let removed = try await options.run("Taking out") { cluster in
+        let removed = try await options.run("Taking out", namespaces: namespaced) { cluster in
             if everything {
                 try await cluster.uninstall()
                 return ["the traffic manager and all traffic-agents"]

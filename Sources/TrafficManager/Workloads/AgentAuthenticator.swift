@@ -3,18 +3,39 @@ package import SSHProtocol
 
 /// Which pod a token belongs to, and so the workload whose agent its bearer is (TokenReview, authentication.k8s.io/v1).
 ///
-/// The API server says for which pod it made a token, and that it was made for us; the pod says to whom it belongs. An
-/// agent may do what one beside that workload may, and nothing else.
+/// The API server says for which pod it made a token, and that it was made for us; where it may not be asked, its keys
+/// do. The pod says to whom it belongs. An agent may do what one beside that workload may, and nothing else.
 package struct AgentAuthenticator: Sendable {
     private let client: KubernetesClient
+    private let keys: TokenKeys
 
-    package init(client: KubernetesClient) { self.client = client }
+    package init(client: KubernetesClient) {
+        self.client = client
+        keys = TokenKeys(client: client)
+    }
 
     package func authenticate(token: String) async -> TokenDecision {
         do {
             return try await review(token)
         } catch {
+            guard error.kind == .forbidden else { return .refused("a token cannot be checked: \(error)") }
+        }
+        do {
+            return try await verify(token)
+        } catch {
             return .refused("a token cannot be checked: \(error)")
+        }
+    }
+
+    private func verify(_ token: String) async throws(KubernetesError) -> TokenDecision {
+        switch try await keys.check(token) {
+        case .failure(let refusal): return .refused(refusal.text)
+        case .success(let claims):
+            let place = claims["kubernetes.io"]
+            guard let pod = place?["pod"]?["name"]?.string, let uid = place?["pod"]?["uid"]?.string,
+                let namespace = place?["namespace"]?.string
+            else { return .refused("the token is no pod's") }
+            return try await decide(pod, uid: uid, namespace: namespace)
         }
     }
 
