@@ -52,7 +52,7 @@ package final class KubernetesClient: Sendable {
     ) async throws(KubernetesError) -> HTTPClientResponse {
         var request = HTTPClientRequest(url: base + path)
         request.method = method
-        request.headers.add(name: "accept", value: "application/json")
+        request.headers.add(name: "accept", value: "application/json, */*;q=0.5")
         request.headers.add(name: "user-agent", value: "telepresence")
         if let body {
             request.headers.add(name: "content-type", value: type)
