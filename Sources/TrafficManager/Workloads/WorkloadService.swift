@@ -163,7 +163,10 @@ package final class WorkloadService: ServiceLifecycle.Service {
         } catch {
             logger.warning(
                 "no agent", metadata: metadata.merging(["reason": "\(error)"]) { $1 })
-            note(.failed("\(error)"), workload)
+            let text =
+                error is KubernetesError
+                ? "no traffic-agent can be put beside \(workload.target.shown): \(error)" : "\(error)"
+            note(.failed(text), workload)
         }
     }
 
