@@ -93,7 +93,8 @@ struct SessionTests {
             other.writeSSHString(PrivateKey.generateEd25519(comment: "").publicKey.blob)
             #expect(try await client.ask("hostkeys-prove-00@openssh.com", other).0 == false)
             #expect(try await client.ask("keepalive@openssh.com").0 == false)
-            #expect(client.seen.value.requests == ["hostkeys-00@openssh.com"])
+            // On a machine that is busy the server may ask whether we are there.
+            #expect(client.seen.value.requests.filter { $0 != "keepalive@openssh.com" } == ["hostkeys-00@openssh.com"])
         }
     }
 
@@ -159,7 +160,7 @@ struct SessionTests {
             let client = try await server.connect { $0.key = stranger }
             try await client.seen.wait("refusal") { $0.isRefused }
             var none = ByteBuffer(bytes: [50])
-            for text in ["tester", "ssh-connection", "password"] { none.writeSSHString(text) }
+            for text in ["tester", "ssh-connection", "hostbased"] { none.writeSSHString(text) }
             try await client.inject(none)
             let seen = try await client.seen.wait("end") { $0.isClosed }
             #expect(seen.disconnect?.reason == .noMoreAuthMethodsAvailable)
