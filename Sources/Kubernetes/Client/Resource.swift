@@ -47,6 +47,8 @@ package struct Resource: Hashable, Sendable {
         "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", isNamespaced: false)
     package static let tokenReviews = Resource(
         "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", isNamespaced: false)
+    package static let subjectAccessReviews = Resource(
+        "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", isNamespaced: false)
 
     /// Those that manifests of ours have, by their kind.
     package static let ofKind: [String: Resource] = Dictionary(

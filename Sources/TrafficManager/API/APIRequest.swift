@@ -23,5 +23,11 @@ struct APIRequest: Sendable {
         request.uri.queryParameters[Substring(name)].map(String.init)
     }
 
+    /// Of `Authorization: Bearer …` (RFC 6750 §2.1).
+    var bearerToken: String? {
+        guard let value = request.headers[.authorization], value.lowercased().hasPrefix("bearer ") else { return nil }
+        return String(value.dropFirst("bearer ".count))
+    }
+
     var method: HTTPRequest.Method { request.method }
 }

@@ -7,6 +7,8 @@ struct APIRoute: Sendable {
     enum Audience {
         /// Anyone who reaches the port.
         case everyone
+        /// Anyone who reaches the port; in a cluster, whom its rules permit.
+        case monitoring
         /// A session, through `api.telepresence`.
         case session
     }

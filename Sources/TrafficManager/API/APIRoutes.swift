@@ -8,8 +8,11 @@ import SSHServer
 struct APIRoutes: Sendable {
     let all: [APIRoute]
     private let byPath: [String: APIRoute]
+    private let authorizer: APIAuthorizer?
 
-    init(overview: ManagerOverview, watchInterval: Duration) {
+    /// With an authorizer nobody on the network is told anything but how the manager is.
+    init(overview: ManagerOverview, watchInterval: Duration, authorizer: APIAuthorizer? = nil) {
+        self.authorizer = authorizer
         let watch = APIWatch(interval: watchInterval)
         all = [
             APIRoute(path: "/healthz", audience: .everyone) { _ in APIAnswer.text("ok\n") },
@@ -19,7 +22,7 @@ struct APIRoutes: Sendable {
                     ? APIAnswer.text("ok\n")
                     : APIAnswer.text(problems.joined(separator: "\n") + "\n", status: .serviceUnavailable)
             },
-            APIRoute(path: "/metrics", audience: .everyone) { _ in
+            APIRoute(path: "/metrics", audience: .monitoring) { _ in
                 APIAnswer.text(
                     ManagerMetrics.text(
                         statistics: overview.statistics(), datagrams: overview.datagrams(), status: overview.status(),
@@ -95,10 +98,7 @@ struct APIRoutes: Sendable {
 
     private func answer(_ request: APIRequest) async -> Response {
         let route = byPath[request.path]
-        guard request.session != nil || route?.audience == .everyone else {
-            return APIAnswer.error(
-                .forbidden, "\(request.path) is answered only through SSH, as http://api.telepresence:8081")
-        }
+        if let refusal = await refusal(of: request, route) { return refusal }
         guard let route else {
             return APIAnswer.error(.notFound, "no \(request.path) here; /openapi.json lists what there is")
         }
@@ -115,6 +115,24 @@ struct APIRoutes: Sendable {
             return APIAnswer.error(.badRequest, error.text)
         } catch {
             return APIAnswer.error(.internalServerError, "\(route.path) failed")
+        }
+    }
+
+    private func refusal(of request: APIRequest, _ route: APIRoute?) async -> Response? {
+        guard request.session == nil, route?.audience != .everyone else { return nil }
+        guard let route, route.audience == .monitoring else {
+            return APIAnswer.error(
+                .forbidden, "\(request.path) is answered only through SSH, as http://api.telepresence:8081")
+        }
+        guard let authorizer else { return nil }
+        switch await authorizer.decide(token: request.bearerToken, verb: "get", path: route.path) {
+        case .allowed: return nil
+        case .unauthenticated:
+            var response = APIAnswer.error(.unauthorized, "\(route.path) is told to whoever has a token of the cluster")
+            response.headers[.wwwAuthenticate] = "Bearer"
+            return response
+        case .forbidden(let text): return APIAnswer.error(.forbidden, text)
+        case .unknown: return APIAnswer.error(.serviceUnavailable, "the token cannot be checked now")
         }
     }
 

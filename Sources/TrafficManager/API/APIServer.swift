@@ -1,5 +1,6 @@
 import HTTPTypes
 import HummingbirdCore
+package import Kubernetes
 package import Logging
 package import NIOCore
 import NIOPosix
@@ -8,7 +9,7 @@ import ServiceLifecycle
 import Synchronization
 
 /// The API on its port, where it tells only how the manager is, and inside SSH, where it tells everything.
-package final class APIServer: Service, Sendable {
+package final class APIServer: ServiceLifecycle.Service, Sendable {
     package struct Configuration: Sendable {
         /// A request has arrived whole within this, or its connection ends.
         package var requestTimeout = TimeAmount.seconds(15)
@@ -46,12 +47,15 @@ package final class APIServer: Service, Sendable {
     /// By session; those without any are not kept.
     private let sessionConnections = Mutex<[UInt64: Int]>([:])
 
+    /// - Parameter client: Of the cluster whose rules say whom the network is told of metrics; everybody without one.
     package init(
-        overview: ManagerOverview, configuration: Configuration = Configuration(), group: any EventLoopGroup,
-        logger: Logger
+        overview: ManagerOverview, configuration: Configuration = Configuration(), client: KubernetesClient? = nil,
+        group: any EventLoopGroup, logger: Logger
     ) {
         self.configuration = configuration
-        self.routes = APIRoutes(overview: overview, watchInterval: configuration.watchInterval)
+        self.routes = APIRoutes(
+            overview: overview, watchInterval: configuration.watchInterval,
+            authorizer: client.map { APIAuthorizer(client: $0) })
         self.group = group
         self.logger = logger
         (connections, arrivals) = AsyncStream.makeStream(

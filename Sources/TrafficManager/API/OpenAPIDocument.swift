@@ -29,7 +29,12 @@ enum OpenAPIDocument {
             "/metrics": {
               "get": {
                 "summary": "Counters and gauges in the text format of Prometheus",
-                "responses": { "200": { "$ref": "#/components/responses/Text" } }
+                "responses": {
+                  "200": { "$ref": "#/components/responses/Text" },
+                  "401": { "description": "In a cluster: no token, or one that is none" },
+                  "403": { "description": "In a cluster: its rules do not permit the token's owner to get /metrics" },
+                  "503": { "description": "In a cluster: the token cannot be checked now" }
+                }
               }
             },
             "/openapi.json": {

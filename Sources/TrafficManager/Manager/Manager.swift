@@ -78,7 +78,7 @@ package struct Manager: Sendable {
             datagrams: { datagrams.figures }, directoryProblem: { services.problem },
             intercepts: intercepts)
         let group = MultiThreadedEventLoopGroup.singleton
-        let api = APIServer(overview: overview, group: group, logger: logger)
+        let api = APIServer(overview: overview, client: client, group: group, logger: logger)
         let pool = NIOThreadPool(numberOfThreads: SystemResolver.threads)
         pool.start()
         let delegate = ManagerDelegate(

@@ -56,7 +56,7 @@ import Testing
                 parameter.name ?? String(parameter.reference?.split(separator: "/").last ?? "")
             }
             #expect(parameters.sorted() == route.parameters.sorted(), "\(route.path)")
-            #expect(operation.responses.keys.contains("403") == (route.audience == .session), "\(route.path)")
+            #expect(operation.responses.keys.contains("403") == (route.audience != .everyone), "\(route.path)")
             #expect(operation.responses.keys.contains("400") == !route.parameters.isEmpty, "\(route.path)")
         }
     }
