@@ -47,7 +47,7 @@ package final class APIServer: ServiceLifecycle.Service, Sendable {
     /// By session; those without any are not kept.
     private let sessionConnections = Mutex<[UInt64: Int]>([:])
 
-    /// - Parameter client: Of the cluster whose rules say whom the network is told of metrics; everybody without one.
+    /// With `client` the rules of its cluster say whom the network is told of metrics; without one everybody is.
     package init(
         overview: ManagerOverview, configuration: Configuration = Configuration(), client: KubernetesClient? = nil,
         group: any EventLoopGroup, logger: Logger
