@@ -43,6 +43,11 @@ package enum AgentInjection {
         "\(workload["kind"]?.string?.lowercased() ?? "workload")/\(workload["metadata"]?["name"]?.string ?? "")"
     }
 
+    /// The reference to what an object belongs to, such as a pod's ReplicaSet.
+    package static func controller(of object: JSONValue) -> JSONValue? {
+        object["metadata"]?["ownerReferences"]?.array.first { $0["controller"] == true }
+    }
+
     package static func hasAgent(_ workload: JSONValue) -> Bool {
         containers(workload).contains { $0["name"]?.string == container }
     }
@@ -55,7 +60,7 @@ package enum AgentInjection {
     package static func problem(of workload: JSONValue) -> String? {
         let (spec, name) = (workload["spec"], shown(workload).replacing("/", with: " "))
         let command = shown(workload)
-        if let owner = workload["metadata"]?["ownerReferences"]?.array.first(where: { $0["controller"] == true }) {
+        if let owner = controller(of: workload) {
             let (kind, owner) = (owner["kind"]?.string?.lowercased() ?? "", owner["name"]?.string ?? "")
             return "\(name) belongs to \(kind) \(owner): intercept that"
         }

@@ -185,7 +185,7 @@ package struct AgentInstaller: Sendable {
 
     /// The ReplicaSets of a Deployment have what it has.
     private static func isOurs(_ object: JSONValue) -> Bool {
-        !(object["metadata"]?["ownerReferences"]?.array ?? []).contains { $0["controller"] == true }
+        AgentInjection.controller(of: object) == nil
     }
 
     // MARK: Writing

@@ -80,13 +80,9 @@ package struct AgentAuthenticator: Sendable {
 
     /// A Deployment has its pods by way of a ReplicaSet.
     private func workload(of pod: JSONValue, _ namespace: String) async throws(KubernetesError) -> String? {
-        guard let owner = Self.controller(of: pod), let name = owner["name"]?.string else { return nil }
+        guard let owner = AgentInjection.controller(of: pod), let name = owner["name"]?.string else { return nil }
         guard owner["kind"] == "ReplicaSet" else { return name }
         let set = try await client.get(.replicaSets, name, namespace: namespace)
-        return Self.controller(of: set)?["name"]?.string ?? name
-    }
-
-    private static func controller(of object: JSONValue) -> JSONValue? {
-        object["metadata"]?["ownerReferences"]?.array.first { $0["controller"] == true }
+        return AgentInjection.controller(of: set)?["name"]?.string ?? name
     }
 }

@@ -14,7 +14,7 @@ struct ClusterWorkload: Hashable, Sendable {
     /// `nil` for what belongs to another workload, or to us.
     init?(_ object: JSONValue, of resource: Resource) {
         guard let metadata = object["metadata"], let name = metadata["name"]?.string else { return nil }
-        let isOwned = (metadata["ownerReferences"]?.array ?? []).contains { $0["controller"] == true }
+        let isOwned = AgentInjection.controller(of: object) != nil
         // What is ours is not to be intercepted: the manager.
         let isOurs = metadata["labels"]?["app.kubernetes.io/managed-by"] == "telepresence"
         guard !isOwned, !isOurs else { return nil }

@@ -177,15 +177,13 @@ package final class WorkloadService: ServiceLifecycle.Service {
             let services = directory.snapshot.services.filter { workload.isSelected(by: $0.service) }
             let isSettled = services.allSatisfy { service in
                 service.service.ports.allSatisfy { port in
-                    service.targets(of: port).allSatisfy { Self.firstAgentPort...Self.lastAgentPort ~= $0.port }
+                    service.targets(of: port).allSatisfy {
+                        AgentInjection.firstPort...AgentInjection.lastPort ~= $0.port
+                    }
                 }
             }
             if isSettled { return }
             try? await Task.sleep(for: Self.lookInterval)
         }
     }
-
-    /// What agents listen on.
-    private static let firstAgentPort: UInt16 = 9900
-    private static let lastAgentPort: UInt16 = 9999
 }
