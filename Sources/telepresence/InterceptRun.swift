@@ -45,7 +45,7 @@ struct InterceptRun {
         }
         try tell(made)
         guard !command.isEmpty else { return }
-        let watcher = Task { [ids = made.compactMap(\.id)] in try await Self.watch(client, Set(ids)) }
+        let watcher = Task { [handles = made.map(\.handle)] in try await Self.watch(client, Set(handles)) }
         let code: Int32
         do {
             setenv("TELEPRESENCE_INTERCEPT_ID", made.compactMap(\.id).joined(separator: ","), 1)
@@ -61,7 +61,7 @@ struct InterceptRun {
 
     private func undo(_ made: [LocalIntercept], _ client: DaemonClient) async {
         // One that is gone already is what is wanted.
-        for intercept in made { try? await client.leave(intercept.id ?? intercept.workload) }
+        for intercept in made { try? await client.leave(intercept.handle) }
     }
 
     private func tell(_ made: [LocalIntercept]) throws {
@@ -79,7 +79,7 @@ struct InterceptRun {
         while !Task.isCancelled {
             try await Task.sleep(for: lookInterval)
             for intercept in (try? await client.intercepts()) ?? [] where intercept.refused > 0 {
-                guard let id = intercept.id, made.contains(id), told.insert(id).inserted else { continue }
+                guard made.contains(intercept.handle), told.insert(intercept.handle).inserted else { continue }
                 Exit.write("telepresence: \(intercept.problem ?? "a connection was not taken")\n", to: STDERR_FILENO)
             }
         }

@@ -1,5 +1,7 @@
 /// An intercept of this session, as the daemon tells of it.
 package struct LocalIntercept: Codable, Hashable, Sendable {
+    /// The session's name for it, `#1`, which stays when a manager that began anew gives it another id.
+    package var handle: String
     /// The manager's name for it; `nil` while the manager does not know it.
     package var id: String?
     package var workload: String
@@ -19,10 +21,12 @@ package struct LocalIntercept: Codable, Hashable, Sendable {
     package var problem: String?
 
     package init(
-        id: String?, workload: String, namespace: String, kind: String, servicePort: UInt16, transport: String,
+        handle: String, id: String?, workload: String, namespace: String, kind: String, servicePort: UInt16,
+        transport: String,
         target: String, mode: InterceptSpec.Mode, filter: String, state: InterceptInfo.State, refused: UInt64 = 0,
         problem: String? = nil
     ) {
+        self.handle = handle
         self.id = id
         self.workload = workload
         self.namespace = namespace

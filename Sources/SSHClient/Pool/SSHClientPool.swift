@@ -327,6 +327,11 @@ package final class SSHClientPool {
         for forward in forwards {
             listen(forward) { [weak self] result in
                 guard let self else { return }
+                guard self.forwards.contains(where: { $0 === forward }) else {
+                    // It was taken back while the manager was being asked.
+                    if let listener = forward.listener { self.primary?.cancel(listener) {} }
+                    return
+                }
                 switch result {
                 case .success(let port): self.onEvent(.forwardRestored(forward.wanted, port: port))
                 case .failure(let error): self.onEvent(.forwardLost(forward.wanted, error))

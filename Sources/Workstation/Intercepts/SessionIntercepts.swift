@@ -48,6 +48,7 @@ final class SessionIntercepts {
     /// Of a rootless session: how handlers in it are reached.
     var inside: NamespaceSockets?
     private var entries: [Entry] = []
+    private var lastNumber = 0
     private static let maximumEntries = 128
 
     init(pool: SSHClientPool, logger: Logger, namespace: @escaping () -> String) {
@@ -141,10 +142,12 @@ final class SessionIntercepts {
             return completion(
                 .failure(WorkstationError("Port \(target) is already in use by intercept \(other.local.workload)")))
         }
+        lastNumber += 1
         let entry = Entry(
             spec: spec, port: port, host: request.host, localPort: request.port,
             local: LocalIntercept(
-                id: nil, workload: request.workload, namespace: namespace, kind: "deployment", servicePort: port,
+                handle: "#\(lastNumber)", id: nil, workload: request.workload, namespace: namespace, kind: "deployment",
+                servicePort: port,
                 transport: request.isDatagram ? "UDP" : "TCP", target: target, mode: spec.mode,
                 filter: spec.filter.text, state: .waiting))
         let path = "/v1/intercepts/check?bind=\(ManagerAPI.encoded(spec.bindAddress))&port=\(port)"
@@ -350,11 +353,11 @@ final class SessionIntercepts {
             completion: completion)
     }
 
-    /// Ends all of a workload's, or one by its id; how many there were.
+    /// Ends all of a workload's, or one by its handle or its id; how many there were.
     func leave(_ name: String, completion: @escaping (Int) -> Void) {
         let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
         let leaving = entries.filter { entry in
-            entry.local.id == name
+            entry.local.handle == name || entry.local.id == name
                 || entry.local.workload == parts.first && (parts.count < 2 || entry.local.namespace == parts[1])
         }
         remove(leaving[...], count: leaving.count, completion)
