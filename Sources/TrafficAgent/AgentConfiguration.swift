@@ -10,6 +10,8 @@ package struct AgentConfiguration: Sendable {
     package var manager: SSHClientConfiguration
     /// Paths of health probes, which the app answers unless an intercept asks for them.
     package var probePaths: [String] = []
+    /// Whose environment and files may be asked for; `hello` has the same.
+    package var containers: [AgentContainer] = []
 
     package init(hello: AgentHello, manager: SSHClientConfiguration) {
         self.hello = hello

@@ -14,10 +14,14 @@ final class AgentControlHandler: ChannelInboundHandler {
 
     private let hello: AgentHello
     private let told: (AgentRules) -> AgentReport
+    private let asked: (AgentStream) -> Void
     private var received = ByteBuffer()
 
-    init(_ hello: AgentHello, told: @escaping (AgentRules) -> AgentReport) {
+    init(
+        _ hello: AgentHello, told: @escaping (AgentRules) -> AgentReport, asked: @escaping (AgentStream) -> Void
+    ) {
         self.hello = hello
+        self.asked = asked
         self.told = told
     }
 
@@ -42,9 +46,14 @@ final class AgentControlHandler: ChannelInboundHandler {
             let line = received.readString(length: end - received.readerIndex)
         {
             received.moveReaderIndex(forwardBy: 1)
-            // The manager refuses an agent with a line that has no rules.
-            guard let rules = try? JSON.decode(AgentRules.self, from: line) else { return context.close(promise: nil) }
-            send(told(rules), context)
+            if let rules = try? JSON.decode(AgentRules.self, from: line) {
+                send(told(rules), context)
+            } else if let stream = try? JSON.decode(AgentStream.self, from: line) {
+                asked(stream)
+            } else {
+                // The manager refuses an agent with a line that has no rules.
+                return context.close(promise: nil)
+            }
         }
         received.discardReadBytes()
         if received.readableBytes > Self.maximumLine { context.close(promise: nil) }

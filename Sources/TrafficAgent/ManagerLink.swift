@@ -18,6 +18,7 @@ final class ManagerLink {
 
     private let configuration: AgentConfiguration
     private let rules: RuleBook
+    private let streams: ContainerStreams
     private let eventLoop: any EventLoop
     private let logger: Logger
     private(set) var pool: SSHClientPool?
@@ -28,6 +29,7 @@ final class ManagerLink {
     init(_ configuration: AgentConfiguration, rules: RuleBook, on eventLoop: any EventLoop, logger: Logger) {
         self.configuration = configuration
         self.rules = rules
+        streams = ContainerStreams(configuration, on: eventLoop, logger: logger)
         self.eventLoop = eventLoop
         self.logger = logger
     }
@@ -84,6 +86,9 @@ final class ManagerLink {
                 try ours.pipeline.syncOperations.addHandler(
                     AgentControlHandler(self.configuration.hello) { [weak self] in
                         self?.told($0) ?? AgentReport(revision: 0)
+                    } asked: { [weak self] in
+                        guard let self, let pool = self.pool else { return }
+                        self.streams.serve($0, through: pool)
                     })
             } catch {
                 app.close(promise: nil)

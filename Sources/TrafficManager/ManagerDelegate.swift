@@ -1,3 +1,4 @@
+import ControlAPI
 package import NIOCore
 import NIOPosix
 package import SSHProtocol
@@ -59,6 +60,9 @@ package struct ManagerDelegate: SSHServerDelegate {
         if let intercepts, host.hasSuffix(InterceptService.suffix) {
             let id = String(host.dropLast(InterceptService.suffix.count))
             return intercepts.destination(ofIntercept: id, for: session, on: eventLoop)
+        }
+        if let intercepts, host.hasSuffix(AgentStream.suffix) {
+            return eventLoop.makeSucceededFuture(intercepts.streams.destination(host, for: session))
         }
         return destination(host: host, port: port, on: eventLoop)
     }

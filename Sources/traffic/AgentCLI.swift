@@ -72,6 +72,17 @@ struct AgentCLI: AsyncParsableCommand {
             "A path of health probes, which the app answers itself; repeatable (PROBE_PATHS).", valueName: "path"))
     var probePath: [String] = []
     @Option(
+        name: .customLong("mount"),
+        help: ArgumentHelp(
+            """
+            A directory of the app's that is served to whoever intercepts it, and where the agent has it if elsewhere; \
+            repeatable. AGENT_CONTAINERS says the same for several containers, as JSON: \
+            [{"name":"hello","ports":[8080],"mounts":[{"path":"/data","directory":"/mnt/data","isReadOnly":true}]}].
+            """, valueName: "path[=directory][:ro]"))
+    var mounts: [String] = []
+    @Option(help: ArgumentHelp("The app's container (AGENT_CONTAINER; the workload's name).", valueName: "name"))
+    var container: String?
+    @Option(
         help: ArgumentHelp("trace, debug, info, notice, warning, error or critical (LOG_LEVEL).", valueName: "level"))
     var logLevel: LogLevel?
     @Option(help: ArgumentHelp("text or json: one object on each line, on standard error.", valueName: "format"))
@@ -117,6 +128,31 @@ struct AgentCLI: AsyncParsableCommand {
         return [try port("\(environment("AGENT_PORT") ?? "9900"):\(app)")]
     }
 
+    private func mount(_ text: String) throws -> AgentContainer.Mount {
+        let isReadOnly = text.hasSuffix(":ro")
+        let parts = text.dropLast(isReadOnly ? 3 : 0).split(separator: "=", maxSplits: 1).map(String.init)
+        guard let path = parts.first, parts.allSatisfy({ $0.hasPrefix("/") && !$0.contains("\0") }),
+            !path.split(separator: "/").contains("..")
+        else { throw StartFailure.badInput("--mount \(text): expected /PATH, /PATH=/DIRECTORY or either with :ro") }
+        return AgentContainer.Mount(
+            path: path, directory: parts.count > 1 ? parts[1] : nil, isReadOnly: isReadOnly ? true : nil)
+    }
+
+    private func containers(_ name: String, _ ports: [AgentHello.Port]) throws -> [AgentContainer] {
+        if mounts.isEmpty, container == nil, let list = environment("AGENT_CONTAINERS") {
+            guard let containers = try? JSON.decode([AgentContainer].self, from: list), !containers.isEmpty else {
+                throw StartFailure.badInput(
+                    "AGENT_CONTAINERS: expected a list as in [{\"name\":\"hello\",\"ports\":[8080]}]")
+            }
+            return containers
+        }
+        return [
+            AgentContainer(
+                name: container ?? environment("AGENT_CONTAINER") ?? name,
+                ports: ports.filter { $0.transport == "TCP" }.map(\.appPort), mounts: try mounts.map(mount))
+        ]
+    }
+
     func run() async throws {
         let address = try managerAddress()
         let credential = try credential()
@@ -127,13 +163,16 @@ struct AgentCLI: AsyncParsableCommand {
         let client = SSHClientConfiguration(
             host: address.host, port: address.port, user: ManagerDelegate.agentUser, credential: credential,
             hostKeys: HostKeyPin(fingerprints: [pin]))
+        let workload = try required(name, "AGENT_NAME", "--name")
+        let ports = try agentPorts()
+        let containers = try containers(workload, ports)
         let hello = AgentHello(
-            kind: kind ?? environment("AGENT_KIND") ?? "deployment",
-            name: try required(name, "AGENT_NAME", "--name"),
+            kind: kind ?? environment("AGENT_KIND") ?? "deployment", name: workload,
             namespace: namespace ?? environment("AGENT_NAMESPACE") ?? "default",
             pod: environment("POD_NAME") ?? environment("HOSTNAME") ?? "", version: ManagerVersion.string,
-            ports: try agentPorts())
+            ports: ports, containers: containers.map(\.told))
         var configuration = AgentConfiguration(hello: hello, manager: client)
+        configuration.containers = containers
         configuration.listenHost = listen ?? environment("AGENT_LISTEN") ?? "0.0.0.0"
         configuration.appHost = appHost ?? environment("APP_HOST") ?? "127.0.0.1"
         configuration.probePaths =

@@ -18,6 +18,17 @@ package struct AgentHello: Codable, Hashable, Sendable {
         }
     }
 
+    /// A container whose environment and files the agent can tell of.
+    package struct Container: Codable, Hashable, Sendable {
+        package var name: String
+        package var mounts: [MountPoint]
+
+        package init(name: String, mounts: [MountPoint]) {
+            self.name = name
+            self.mounts = mounts
+        }
+    }
+
     package var kind: String
     package var name: String
     package var namespace: String
@@ -25,13 +36,19 @@ package struct AgentHello: Codable, Hashable, Sendable {
     package var pod: String
     package var version: String
     package var ports: [Port]
+    /// The app's own first. `nil`: an agent that knows no `AgentStream`.
+    package var containers: [Container]?
 
-    package init(kind: String, name: String, namespace: String, pod: String, version: String, ports: [Port]) {
+    package init(
+        kind: String, name: String, namespace: String, pod: String, version: String, ports: [Port],
+        containers: [Container]? = nil
+    ) {
         self.kind = kind
         self.name = name
         self.namespace = namespace
         self.pod = pod
         self.version = version
         self.ports = ports
+        self.containers = containers
     }
 }

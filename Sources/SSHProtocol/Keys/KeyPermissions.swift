@@ -45,8 +45,10 @@ package struct KeyPermissions: Hashable, Sendable {
         if trafficAgent != nil {
             // What an agent needs, it may do whatever else the line withholds.
             let name = host.lowercased()
-            return name == "agent.telepresence" || name.hasSuffix(".intercept.telepresence")
-                ? nil : OpenFailure(.administrativelyProhibited, "\(origin) is for a traffic agent")
+            let isAgents =
+                name == "agent.telepresence" || name.hasSuffix(".intercept.telepresence")
+                || name.hasSuffix(".stream.telepresence")
+            return isAgents ? nil : OpenFailure(.administrativelyProhibited, "\(origin) is for a traffic agent")
         }
         if let refusal = permitsForwarding() { return refusal }
         guard let permitOpen else { return nil }
@@ -67,6 +69,20 @@ package struct KeyPermissions: Hashable, Sendable {
             (rule.port == nil || rule.port == port) && Pattern.matches(name, Array(rule.host.utf8))
         }
         return isListed ? nil : refusal("permitlisten", host: host, port: port)
+    }
+
+    /// Whether a workload's environment and files may be had, by one of its names: as its traffic, on any of its ports.
+    /// `nil`, or the refusal.
+    package func permitsWorkload(_ names: [String]) -> OpenFailure? {
+        if let refusal = permitsForwarding() { return refusal }
+        guard let permitListen else { return nil }
+        let isListed = names.contains { name in
+            permitListen.contains { Pattern.matches(Array(name.utf8).lowercased, Array($0.host.utf8)) }
+        }
+        return isListed
+            ? nil
+            : OpenFailure(
+                .administrativelyProhibited, "permitlisten of \(origin) does not list \((names.first ?? "").printable)")
     }
 
     /// Whether unix sockets may be forwarded, either way: `nil`, or the refusal. As in sshd, `permitopen` and

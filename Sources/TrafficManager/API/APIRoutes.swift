@@ -1,6 +1,7 @@
 import ControlAPI
 import HTTPTypes
 import HummingbirdCore
+import NIOCore
 import SSHProtocol
 import SSHServer
 
@@ -68,6 +69,37 @@ struct APIRoutes: Sendable {
                 }
                 return APIAnswer.model(ItemList(overview.intercepts?.workloads ?? []))
             },
+            APIRoute(
+                path: "/v1/environment", audience: .session, parameters: ["workload", "namespace", "container"]
+            ) { request in
+                let (session, intercepts, name) = try Self.workload(request, overview)
+                switch intercepts.place(of: name, for: session) {
+                case .failure(let failure): return Self.refused(failure)
+                case .success(let place):
+                    do {
+                        return APIAnswer.model(
+                            try await intercepts.environment(of: place, on: request.channel.eventLoop).get())
+                    } catch {
+                        return APIAnswer.error(.serviceUnavailable, "\(error)")
+                    }
+                }
+            },
+            APIRoute(
+                path: "/v1/agents", audience: .session, method: .post, parameters: ["workload", "namespace"]
+            ) { request in
+                let (session, intercepts, name) = try Self.workload(request, overview)
+                if let failure = intercepts.wantAgent(of: name, for: session) { return Self.refused(failure) }
+                return APIAnswer.model(ItemName(name: name.name), status: .accepted)
+            },
+            APIRoute(
+                path: "/v1/agents/state", audience: .session, parameters: ["workload", "namespace"]
+            ) { request in
+                let (session, intercepts, name) = try Self.workload(request, overview)
+                switch intercepts.progressOfAgent(of: name, for: session) {
+                case .failure(let failure): return Self.refused(failure)
+                case .success(let progress): return APIAnswer.model(progress)
+                }
+            },
             APIRoute(path: "/v1/intercepts/check", audience: .session, parameters: ["bind", "port"]) { request in
                 guard let session = request.session, let bind = request.parameter("bind"),
                     let port = request.parameter("port").flatMap(UInt16.init), let intercepts = overview.intercepts
@@ -89,6 +121,23 @@ struct APIRoutes: Sendable {
             },
         ]
         byPath = Dictionary(all.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private static func workload(
+        _ request: APIRequest, _ overview: ManagerOverview
+    ) throws -> (SessionIdentity, InterceptService, WorkloadName) {
+        guard let session = request.session, let intercepts = overview.intercepts,
+            let name = request.parameter("workload"), !name.isEmpty
+        else { throw APIBadRequest(text: "workload is the name of one") }
+        return (
+            session, intercepts,
+            WorkloadName(
+                name: name, namespace: request.parameter("namespace"), container: request.parameter("container"))
+        )
+    }
+
+    private static func refused(_ failure: OpenFailure) -> Response {
+        APIAnswer.error(failure.reason == .administrativelyProhibited ? .forbidden : .notFound, failure.text)
     }
 
     func respond(to request: APIRequest) async -> Response {

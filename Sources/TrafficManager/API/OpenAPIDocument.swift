@@ -194,6 +194,57 @@ enum OpenAPIDocument {
                 }
               }
             },
+            "/v1/environment": {
+              "get": {
+                "summary": "The variables and mount points of a workload's container",
+                "parameters": [
+                  { "name": "workload", "in": "query", "required": true, "schema": { "type": "string" } },
+                  { "name": "namespace", "in": "query", "schema": { "type": "string" } },
+                  { "name": "container", "in": "query", "schema": { "type": "string" } }
+                ],
+                "responses": {
+                  "200": { "description": "ProcessEnvironment", "content": { "application/json": {} } },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" },
+                  "404": {
+                    "description": "Why not",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ErrorInfo" } } }
+                  }
+                }
+              }
+            },
+            "/v1/agents": {
+              "post": {
+                "summary": "Puts a traffic agent beside a workload that has none",
+                "parameters": [
+                  { "name": "workload", "in": "query", "required": true, "schema": { "type": "string" } },
+                  { "name": "namespace", "in": "query", "schema": { "type": "string" } }
+                ],
+                "responses": {
+                  "202": { "description": "It is being put there, or is there", "content": { "application/json": {} } },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" },
+                  "404": {
+                    "description": "Why not",
+                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ErrorInfo" } } }
+                  }
+                }
+              }
+            },
+            "/v1/agents/state": {
+              "get": {
+                "summary": "How far a workload's traffic agent is",
+                "parameters": [
+                  { "name": "workload", "in": "query", "required": true, "schema": { "type": "string" } },
+                  { "name": "namespace", "in": "query", "schema": { "type": "string" } }
+                ],
+                "responses": {
+                  "200": { "description": "AgentProgress", "content": { "application/json": {} } },
+                  "400": { "$ref": "#/components/responses/BadRequest" },
+                  "403": { "$ref": "#/components/responses/OnlyThroughSSH" }
+                }
+              }
+            },
             "/v1/intercepts/check": {
               "get": {
                 "summary": "Whether a tcpip-forward for a workload would be taken now",

@@ -20,8 +20,12 @@ final class AgentLink: Sendable {
     func makeHandler() -> any ChannelHandler & Sendable { Handler(self) }
 
     /// From any thread.
-    func send(_ rules: AgentRules) {
-        guard let line = try? JSON.encode(rules) else { return }
+    func send(_ rules: AgentRules) { send(line: rules) }
+
+    func send(_ stream: AgentStream) { send(line: stream) }
+
+    private func send(line value: some Encodable) {
+        guard let line = try? JSON.encode(value) else { return }
         channel.writeAndFlush(ByteBuffer(string: line + "\n"), promise: nil)
     }
 

@@ -30,14 +30,18 @@ package final class InterceptService: Sendable {
     private let directory: Directory
     /// Where the manager can put agents beside apps.
     private let cluster: WorkloadService?
-    private let namespace: String
+    let namespace: String
+    /// Variables that stay in the cluster: names, or the beginnings of names with `*`.
+    let excludedVariables: [String]
+    let streams = AgentStreams()
     private let logger: Logger
     private let now: @Sendable () -> Int64
 
     package init(
-        directory: Directory, cluster: WorkloadService? = nil, namespace: String, logger: Logger,
-        now: @escaping @Sendable () -> Int64
+        directory: Directory, cluster: WorkloadService? = nil, namespace: String, excludedVariables: [String] = [],
+        logger: Logger, now: @escaping @Sendable () -> Int64
     ) {
+        self.excludedVariables = excludedVariables
         self.directory = directory
         self.cluster = cluster
         self.namespace = namespace
@@ -368,6 +372,46 @@ package final class InterceptService: Sendable {
     /// Follows the directory: where a service leads decides what its agents are to do.
     package func followDirectory() async {
         for await _ in directory.changes() { state.withLock { publish(&$0) } }
+    }
+
+    // MARK: Containers
+
+    /// One of a workload's agents, and what it can tell of; of those that can tell of anything, if there is one.
+    func agent(of workload: InterceptTable.Workload) -> (AgentLink, [AgentHello.Container]?)? {
+        state.withLock { state in
+            let candidates = state.table.agents.filter { $0.value.workload == workload }.sorted { $0.key < $1.key }
+            guard let chosen = candidates.last(where: { $0.value.hello.containers != nil }) ?? candidates.last,
+                let link = state.agents[chosen.key]
+            else { return nil }
+            return (link, chosen.value.hello.containers)
+        }
+    }
+
+    /// Begins to put one beside a workload that has none; or why there cannot be one.
+    func installAgent(_ workload: InterceptTable.Workload) -> String? {
+        guard let cluster else { return "there is no traffic-agent beside \(workload.name.shortened)" }
+        guard let found = cluster.find(workload.name, namespace: workload.namespace) else {
+            return "there is no workload \(workload.name.shortened) in namespace \(workload.namespace.shortened)"
+        }
+        if let problem = found.problem { return problem }
+        guard !services(of: workload, in: directory.snapshot).isEmpty else {
+            return "no service leads to \(workload.name)"
+        }
+        cluster.wantAgent(found)
+        return nil
+    }
+
+    /// How far one is that was asked for.
+    func progressOfAgent(_ workload: InterceptTable.Workload) -> AgentProgress {
+        guard let cluster, let found = cluster.find(workload.name, namespace: workload.namespace) else {
+            return AgentProgress(
+                isReady: false, problem: "there is no traffic-agent beside \(workload.name.shortened)")
+        }
+        return switch cluster.progress(of: found) {
+        case .failed(let text): AgentProgress(isReady: false, problem: text)
+        case .installing(let text): AgentProgress(isReady: false, text: text)
+        case nil: AgentProgress(isReady: false, text: "waiting for the traffic-agent of \(workload.name)")
+        }
     }
 
     // MARK: Telling
