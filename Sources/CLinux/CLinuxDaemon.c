@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -25,4 +26,8 @@ int clinux_try_namespaces(void) {
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return -errno;
     return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+int clinux_spawn_close_from(void *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }

@@ -12,6 +12,13 @@ package enum JSON {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
+    /// For people: a key on each line.
+    package static func encodePretty(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
     package static func decode<Value: Decodable>(_ type: Value.Type, from text: some StringProtocol) throws -> Value {
         guard text.utf8.count <= maximumLength else { throw JSONError.tooLong }
         return try JSONDecoder().decode(type, from: Data(text.utf8))

@@ -131,12 +131,14 @@ final class ConnectRun {
         throw Failure("another telepresence connect failed at the same time; its log is \(client.paths.log)")
     }
 
-    /// Runs the command, and ends the session when it has ended, after `before`; its exit status.
+    /// Runs the command, or another in its place, and ends the session when it has ended, after `before`; its exit status.
+    /// `ended` is called when the session ends first, or a signal is to end a command that may not take it.
     func runCommand(
-        in status: DaemonStatus, before: () async -> Void = {}, thenQuit client: DaemonClient?
+        _ other: [String]? = nil, in status: DaemonStatus, ended: @escaping @Sendable () -> Void = {},
+        before: () async -> Void = {}, thenQuit client: DaemonClient?
     ) async throws -> Int32 {
         SessionEnvironment.set(for: status)
-        let code = try await runCommand(SessionEnvironment.command(command, in: status))
+        let code = try await runCommand(SessionEnvironment.command(other ?? command, in: status), ended)
         await before()
         guard let client else { return code }
         say("Disconnecting...")
@@ -152,7 +154,7 @@ final class ConnectRun {
         return code
     }
 
-    private func runCommand(_ command: [String]) async throws -> Int32 {
+    private func runCommand(_ command: [String], _ ended: @escaping @Sendable () -> Void) async throws -> Int32 {
         let process: ChildProcess
         do {
             process = try ChildProcess(command)
@@ -170,8 +172,10 @@ final class ConnectRun {
             case .signal(let signal):
                 // What the terminal sends reaches the command by itself.
                 if signal.isFromProcess { process.send(signal.number) }
+                NIOThreadPool.singleton.submit { _ in ended() }
             case .daemonEnded:
                 Exit.write("telepresence: the session has ended\n", to: STDERR_FILENO)
+                NIOThreadPool.singleton.submit { _ in ended() }
             case .report:
                 break
             }

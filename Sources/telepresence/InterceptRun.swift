@@ -3,7 +3,8 @@ import ControlAPI
 import Glibc
 import Workstation
 
-/// One `intercept` or `wiretap`: the session, the intercepts, and the command that is run meanwhile.
+/// One `intercept`, `wiretap` or `ingest`: the session, the intercepts, what is had of a container, and the command that is
+/// run meanwhile.
 struct InterceptRun {
     /// Between looks at whether somebody here takes the connections.
     private static let lookInterval = Duration.milliseconds(500)
@@ -13,6 +14,9 @@ struct InterceptRun {
     let mode: DaemonStatus.Mode
     let command: [String]
     let format: OutputOptions
+    /// The container whose variables and files are had; `nil` for none.
+    var container: IngestRequest?
+    var options: ContainerOptions?
 
     private func say(_ text: String) {
         // The standard output is the command's.
@@ -43,25 +47,111 @@ struct InterceptRun {
             if isOurs { _ = try await client.quit() }
             throw error
         }
-        try tell(made)
-        guard !command.isEmpty else { return }
-        let watcher = Task { [handles = made.map(\.handle)] in try await Self.watch(client, Set(handles)) }
-        let code: Int32
+        let ingest: IngestAnswer?
         do {
-            setenv("TELEPRESENCE_INTERCEPT_ID", made.compactMap(\.id).joined(separator: ","), 1)
-            code = try await run.runCommand(
-                in: status, before: { await undo(made, client) }, thenQuit: isOurs ? client : nil)
+            ingest = try await self.ingest(made, client)
         } catch {
-            watcher.cancel()
+            await undo(made, client)
+            if isOurs { _ = try await client.quit() }
             throw error
         }
-        watcher.cancel()
-        throw ExitCode(code)
+        try tell(made)
+        try tell(ingest)
+        guard !command.isEmpty else { return }
+        do {
+            let code = try await runCommand(run, status, made, ingest, client, isOurs: isOurs)
+            throw ExitCode(code)
+        } catch let error where !(error is ExitCode) {
+            await undo(made, client, ingest)
+            if isOurs { _ = try await client.quit() }
+            throw error
+        }
     }
 
-    private func undo(_ made: [LocalIntercept], _ client: DaemonClient) async {
+    /// The command has ended, and with it what was made for it.
+    private func runCommand(
+        _ run: ConnectRun, _ status: DaemonStatus, _ made: [LocalIntercept], _ ingest: IngestAnswer?,
+        _ client: DaemonClient, isOurs: Bool
+    ) async throws -> Int32 {
+        let ids = made.compactMap(\.id)
+        if !ids.isEmpty { setenv("TELEPRESENCE_INTERCEPT_ID", ids.joined(separator: ","), 1) }
+        let environment = ingest.map {
+            ContainerEnvironment($0.environment, intercepts: ids, directory: directory(of: $0))
+        }
+        if let problem = environment?.problem { throw Failure(problem) }
+        environment?.set()
+        let contained = try environment.flatMap { options?.dockerRun == true ? try ContainerRun($0) : nil }
+        let command =
+            if let contained, let ingest {
+                contained.command(self.command, in: status, ingest.environment, directory: directory(of: ingest))
+            } else {
+                self.command
+            }
+        let handles = Set(made.map(\.handle))
+        let ingestHandle = ingest?.ingest.handle
+        let watcher = Task {
+            try await Self.watch(client, handles, ingest: ingestHandle) { contained?.stop() }
+        }
+        defer { watcher.cancel() }
+        return try await run.runCommand(
+            command, in: status, ended: { contained?.stop() }, before: { await undo(made, client, ingest) },
+            thenQuit: isOurs ? client : nil)
+    }
+
+    // MARK: The container
+
+    private func directory(of ingest: IngestAnswer) -> String? { ingest.ingest.directory ?? options?.mountCopy }
+
+    /// What is had of the container; `nil` where nothing was asked for and nothing can be had.
+    private func ingest(_ made: [LocalIntercept], _ client: DaemonClient) async throws -> IngestAnswer? {
+        guard var request = container, let options, made.isEmpty || !command.isEmpty || options.isAsked else {
+            return nil
+        }
+        let isAsked = made.isEmpty || options.isAsked || request.container != nil
+        request.intercept = made.first?.handle
+        let wanted = try options.wantedMount()
+        switch wanted {
+        case .none: request.mount = nil
+        case .ifPossible: request.mount = IngestRequest.Mount()
+        case .at(let mount): request.mount = mount
+        }
+        let answer: IngestAnswer
+        do {
+            answer = try await client.ingest(request)
+        } catch {
+            guard isAsked else { return nil }
+            throw error
+        }
+        do {
+            if let problem = answer.mountProblem, wanted != .ifPossible { throw Failure(problem) }
+            let environment = ContainerEnvironment(
+                answer.environment, intercepts: made.compactMap(\.id), directory: directory(of: answer))
+            try options.environment.write(environment.variables)
+        } catch {
+            try? await client.leave(answer.ingest.handle)
+            throw error
+        }
+        return answer
+    }
+
+    private func tell(_ ingest: IngestAnswer?) throws {
+        guard let ingest, container != nil, options != nil else { return }
+        guard format.output == .text else {
+            if ingest.ingest.intercept == nil { try format.print(ingest.ingest) }
+            return
+        }
+        if ingest.ingest.intercept == nil {
+            say("Using container \(ingest.ingest.container) of \(ingest.ingest.workload)\n")
+        }
+        if let directory = ingest.ingest.directory, options?.mount != nil || ingest.ingest.intercept == nil {
+            say("    Volumes at \(directory)\n")
+        }
+    }
+
+    private func undo(_ made: [LocalIntercept], _ client: DaemonClient, _ ingest: IngestAnswer? = nil) async {
         // One that is gone already is what is wanted.
         for intercept in made { try? await client.leave(intercept.handle) }
+        if let ingest { try? await client.leave(ingest.ingest.handle) }
     }
 
     private func tell(_ made: [LocalIntercept]) throws {
@@ -73,12 +163,21 @@ struct InterceptRun {
         for intercept in made { say(InterceptText.made(intercept)) }
     }
 
-    /// Tells once for each intercept that nobody here takes its connections.
-    private static func watch(_ client: DaemonClient, _ made: Set<String>) async throws {
+    /// Tells once for each intercept that nobody here takes its connections. Calls `left` when somebody has ended what the
+    /// command was run for.
+    private static func watch(
+        _ client: DaemonClient, _ made: Set<String>, ingest: String?, left: @escaping @Sendable () -> Void
+    ) async throws {
         var told: Set<String> = []
         while !Task.isCancelled {
             try await Task.sleep(for: lookInterval)
-            for intercept in (try? await client.intercepts()) ?? [] where intercept.refused > 0 {
+            guard let intercepts = try? await client.intercepts() else { continue }
+            if made.isEmpty, let ingest, let ingests = try? await client.ingests() {
+                if !ingests.contains(where: { $0.handle == ingest }) { return left() }
+            } else if made.isDisjoint(with: intercepts.map(\.handle)) {
+                return left()
+            }
+            for intercept in intercepts where intercept.refused > 0 {
                 guard made.contains(intercept.handle), told.insert(intercept.handle).inserted else { continue }
                 Exit.write("telepresence: \(intercept.problem ?? "a connection was not taken")\n", to: STDERR_FILENO)
             }

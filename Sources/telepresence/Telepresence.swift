@@ -42,7 +42,10 @@ struct Telepresence: ParsableCommand {
             CommandGroup(
                 name: "Session", subcommands: [Connect.self, Quit.self, Status.self, LogLevel.self, Logs.self]),
             CommandGroup(
-                name: "Intercepts", subcommands: [Intercept.self, Wiretap.self, Leave.self, List.self, Revoke.self]),
+                name: "Intercepts",
+                subcommands: [
+                    Intercept.self, Wiretap.self, Ingest.self, Env.self, Leave.self, List.self, Revoke.self,
+                ]),
             CommandGroup(name: "Single ports", subcommands: [Forward.self]),
             CommandGroup(name: "Cluster", subcommands: [Install.self, Uninstall.self, Users.self]),
             CommandGroup(

@@ -22,6 +22,9 @@ struct clinux_tcp_info {
 
 /* Daemon */
 
+/* `actions` are posix_spawn_file_actions_t: the new process has no descriptor from that one on. Returns 0 or an errno. */
+int clinux_spawn_close_from(void *actions, int first);
+
 /* No core file of this process, and no other process of the user's in its memory. */
 int clinux_forbid_core_dumps(void);
 

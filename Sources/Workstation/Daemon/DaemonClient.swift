@@ -101,6 +101,23 @@ package struct DaemonClient: Sendable {
         try JSON.decode(ItemList<WorkloadInfo>.self, from: try await need(.get, "/v1/workloads")).items
     }
 
+    // MARK: Containers
+
+    package func environment(_ request: IngestRequest) async throws -> ProcessEnvironment {
+        let answer = try await need(
+            .post, "/v1/environment", try JSON.encode(request), timeout: Self.interceptTimeout)
+        return try JSON.decode(ProcessEnvironment.self, from: answer)
+    }
+
+    package func ingest(_ request: IngestRequest) async throws -> IngestAnswer {
+        let answer = try await need(.post, "/v1/ingests", try JSON.encode(request), timeout: Self.interceptTimeout)
+        return try JSON.decode(IngestAnswer.self, from: answer)
+    }
+
+    package func ingests() async throws -> [LocalIngest] {
+        try JSON.decode(ItemList<LocalIngest>.self, from: try await need(.get, "/v1/ingests")).items
+    }
+
     private func need(
         _ method: HTTPExchange.Method, _ path: String, _ body: String? = nil, timeout: TimeAmount = timeout
     ) async throws -> String {

@@ -114,7 +114,7 @@ final class DaemonProcess {
         _ settings: SessionSettings, _ client: SSHClientConfiguration, _ paths: DaemonPaths, _ log: DaemonLog
     ) throws {
         let session = try Session(
-            settings: settings, client: client, helperSocket: paths.helperSocket, eventLoop: eventLoop,
+            settings: settings, client: client, helperSocket: paths.helperSocket, mountDirectory: paths.mounts, eventLoop: eventLoop,
             logger: log.logger("session"))
         session.onNeedsTerminal = { [weak self] command in self?.link?.send(LaunchReport.needsTerminal(command)) }
         session.onEnded = { [weak self] error in self?.sessionEnded(error) }
@@ -170,8 +170,8 @@ final class DaemonProcess {
             self?.setLogLevel(wanted)
         } quit: { [weak self] in
             self?.quit("asked to")
-        } intercepts: { [weak self] in
-            self?.state == .running ? self?.session?.intercepts : nil
+        } session: { [weak self] in
+            self?.state == .running ? self?.session : nil
         }
     }
 

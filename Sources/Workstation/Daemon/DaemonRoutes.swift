@@ -19,7 +19,7 @@ struct DaemonRoutes {
     var setLogLevel: (DaemonLogLevel) -> String?
     var quit: () -> Void
     /// `nil` while there is no session.
-    var intercepts: () -> SessionIntercepts?
+    var session: () -> Session?
 
     func respond(to method: String, _ path: String, body: String, respond: @escaping Respond) {
         switch (method, path) {
@@ -38,8 +38,11 @@ struct DaemonRoutes {
             quit()
         case ("GET", "/v1/intercepts"), ("POST", "/v1/intercepts"), ("POST", "/v1/intercepts/leave"),
             ("POST", "/v1/intercepts/revoke"), ("GET", "/v1/workloads"):
-            guard let intercepts = intercepts() else { return respond(Answer(503, ErrorInfo("not connected"))) }
-            self.respond(method, path, body: body, with: intercepts, respond)
+            guard let session = session() else { return respond(Answer(503, ErrorInfo("not connected"))) }
+            self.respond(method, path, body: body, with: session, respond)
+        case ("POST", "/v1/environment"), ("POST", "/v1/ingests"), ("GET", "/v1/ingests"):
+            guard let session = session() else { return respond(Answer(503, ErrorInfo("not connected"))) }
+            self.respond(method, path, body: body, with: session.containers, respond)
         case (_, "/v1/version"), (_, "/v1/status"), (_, "/v1/loglevel"), (_, "/v1/quit"):
             respond(Answer(405, ErrorInfo("\(path) does not answer \(method)")))
         default:
@@ -48,8 +51,9 @@ struct DaemonRoutes {
     }
 
     private func respond(
-        _ method: String, _ path: String, body: String, with intercepts: SessionIntercepts, _ respond: @escaping Respond
+        _ method: String, _ path: String, body: String, with session: Session, _ respond: @escaping Respond
     ) {
+        let intercepts = session.intercepts
         func answer<Value: Encodable>(_ result: Result<Value, WorkstationError>) {
             switch result {
             case .success(let value): respond(Answer(200, value))
@@ -71,16 +75,38 @@ struct DaemonRoutes {
                 return respond(Answer(400, ErrorInfo("expected {\"name\": …}")))
             }
             intercepts.leave(name.name) { count in
-                guard count > 0 else {
-                    return respond(Answer(409, ErrorInfo("Intercept named \"\(name.name)\" not found")))
+                session.containers.leave(name.name, intercepts: intercepts.handles) { ingests in
+                    guard count + ingests > 0 else {
+                        return respond(Answer(409, ErrorInfo("Intercept named \"\(name.name)\" not found")))
+                    }
+                    respond(Answer(200, name))
                 }
-                respond(Answer(200, name))
             }
         default:
             guard let name = try? JSON.decode(ItemName.self, from: body) else {
                 return respond(Answer(400, ErrorInfo("expected {\"name\": …}")))
             }
             intercepts.revoke(name.name) { answer($0) }
+        }
+    }
+
+    private func respond(
+        _ method: String, _ path: String, body: String, with containers: SessionContainers, _ respond: @escaping Respond
+    ) {
+        if method == "GET" { return respond(Answer(200, ItemList(containers.all))) }
+        guard let request = try? JSON.decode(IngestRequest.self, from: body) else {
+            return respond(Answer(400, ErrorInfo("expected a workload")))
+        }
+        func answer<Value: Encodable>(_ result: Result<Value, WorkstationError>) {
+            switch result {
+            case .success(let value): respond(Answer(200, value))
+            case .failure(let error): respond(Answer(error.exitCode == 2 ? 400 : 409, ErrorInfo(error.text)))
+            }
+        }
+        if path == "/v1/environment" {
+            containers.environment(of: request) { answer($0) }
+        } else {
+            containers.add(request) { answer($0) }
         }
     }
 }

@@ -335,6 +335,8 @@ final class SessionIntercepts {
 
     // MARK: Telling, and ending
 
+    var handles: Set<String> { Set(entries.map(\.local.handle)) }
+
     func list(completion: @escaping ([LocalIntercept]) -> Void) {
         guard !entries.isEmpty else { return completion([]) }
         refresh { [weak self] _ in completion(self?.entries.map(\.local) ?? []) }

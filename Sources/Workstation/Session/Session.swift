@@ -20,6 +20,7 @@ final class Session {
     private var pool: SSHClientPool
     private let prober: SessionProber
     let intercepts: SessionIntercepts
+    let containers: SessionContainers
     private var machine: SessionMachine
     private var timer: Scheduled<Void>?
     private var bytesBefore: UInt64 = 0
@@ -49,8 +50,8 @@ final class Session {
     var onEnded: ((SSHClientError) -> Void)?
 
     init(
-        settings: SessionSettings, client: SSHClientConfiguration, helperSocket: String, eventLoop: any EventLoop,
-        logger: Logger
+        settings: SessionSettings, client: SSHClientConfiguration, helperSocket: String, mountDirectory: String,
+        eventLoop: any EventLoop, logger: Logger
     ) throws {
         self.settings = settings
         self.helperSocket = helperSocket
@@ -67,6 +68,7 @@ final class Session {
         prober = SessionProber(pool: pool)
         var namespace: () -> String = { "default" }
         intercepts = SessionIntercepts(pool: pool, logger: logger) { namespace() }
+        containers = SessionContainers(pool: pool, mountDirectory: mountDirectory, logger: logger) { namespace() }
         namespace = { [weak self] in self?.settings.namespace ?? self?.cluster?.namespace ?? "default" }
         handle = { [weak self] in self?.handle($0) }
     }
@@ -303,6 +305,10 @@ final class Session {
         listener?.close()
         listener = nil
         unlink(helperSocket)
+        containers.close { self.stopNetwork(completion) }
+    }
+
+    private func stopNetwork(_ completion: @escaping () -> Void) {
         guard let network else {
             pool.close()
             return completion()
@@ -326,7 +332,10 @@ final class Session {
             connectedAt = Self.seconds
             let isFirst = machine.state == .connecting
             receive(.connected)
-            if !isFirst { learnCluster { self.updateNetwork() } }
+            if !isFirst {
+                containers.reconnected()
+                learnCluster { self.updateNetwork() }
+            }
         case .disconnected(let error, let delay):
             logger.warning(
                 "disconnected", metadata: ["reason": "\(error.text)", "retry-ms": "\(delay.nanoseconds / 1_000_000)"])
