@@ -128,6 +128,8 @@ struct AgentCLI: AsyncParsableCommand {
         return [try port("\(environment("AGENT_PORT") ?? "9900"):\(app)")]
     }
 
+    private static let token = "/var/run/secrets/kubernetes.io/serviceaccount"
+
     private func mount(_ text: String) throws -> AgentContainer.Mount {
         let isReadOnly = text.hasSuffix(":ro")
         let parts = text.dropLast(isReadOnly ? 3 : 0).split(separator: "=", maxSplits: 1).map(String.init)
@@ -144,7 +146,16 @@ struct AgentCLI: AsyncParsableCommand {
                 throw StartFailure.badInput(
                     "AGENT_CONTAINERS: expected a list as in [{\"name\":\"hello\",\"ports\":[8080]}]")
             }
-            return containers
+            // Every container of a pod has the token of its service account at the same place, if any has.
+            guard access(Self.token, R_OK) == 0 else { return containers }
+            return containers.map { container in
+                var container = container
+                let mounts = container.mounts ?? []
+                if !mounts.contains(where: { $0.path == Self.token }) {
+                    container.mounts = mounts + [AgentContainer.Mount(path: Self.token, isReadOnly: true)]
+                }
+                return container
+            }
         }
         return [
             AgentContainer(

@@ -122,6 +122,8 @@ package enum AgentInjection {
             ],
             "volumeMounts": [["name": .string(volume), "mountPath": .string(tokenDirectory), "readOnly": true]],
         ]
+        ContainerCopies.add(to: &agent, of: containers(workload), ports: routes.ports)
+        if let user = user(of: workload) { agent["securityContext"]?["runAsUser"] = .integer(user) }
         if let policy = options.imagePullPolicy { agent["imagePullPolicy"] = .string(policy) }
         if let port = routes.ports.first(where: { $0.transport == "TCP" }) {
             // Once: a probe that goes on would be a connection to the app each time.
@@ -130,6 +132,14 @@ package enum AgentInjection {
             ]
         }
         return agent
+    }
+
+    /// The app's, where it is said and not root: its files are its own.
+    private static func user(of workload: JSONValue) -> Int64? {
+        let pod = workload["spec"]?["template"]?["spec"]?["securityContext"]?["runAsUser"]?.integer
+        let user = containers(workload).first?["securityContext"]?["runAsUser"]?.integer ?? pod
+        guard let user, user != 0 else { return nil }
+        return Int64(user)
     }
 
     private static let tokenVolume: JSONValue = [

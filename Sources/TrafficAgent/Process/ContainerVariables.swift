@@ -20,8 +20,24 @@ struct ContainerVariables {
         variables = own.filter { Self.isServiceLink($0.key, among: own) }
         guard let prefix = container.prefix else { return }
         for (name, value) in own where name.hasPrefix(prefix) && name != prefix {
-            variables[String(name.dropFirst(prefix.count))] = value
+            variables[String(name.dropFirst(prefix.count))] = Self.resolved(value, prefix, own)
         }
+    }
+
+    /// References that led to nothing under the prefix are to the pod's own variables, or to nothing indeed.
+    private static func resolved(_ value: String, _ prefix: String, _ own: [String: String]) -> String {
+        var result = ""
+        var rest = value[...]
+        let start = "$(\(prefix)"
+        while let found = rest.firstRange(of: start) {
+            result += rest[..<found.lowerBound]
+            rest = rest[found.upperBound...]
+            guard let end = rest.firstIndex(of: ")") else { return result + start + rest }
+            let name = String(rest[..<end])
+            result += isServiceLink(name, among: own) ? own[name] ?? "$(\(name))" : "$(\(name))"
+            rest = rest[rest.index(after: end)...]
+        }
+        return result + rest
     }
 
     /// What kubelets give every container of a pod: `HELLO_SERVICE_HOST`, `HELLO_PORT`, `HELLO_PORT_80_TCP_ADDR`.
