@@ -72,6 +72,7 @@ let package = Package(
             name: "SSHProtocol", dependencies: [nioCore, crypto, "CLibcrypto", "CLinux"],
             swiftSettings: settings),
         .target(name: "DNS", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "SFTP", dependencies: ["CLinux", nioCore, crypto], swiftSettings: settings),
         .target(name: "IPPacket", swiftSettings: settings),
         .target(name: "ControlAPI", swiftSettings: settings),
 
@@ -96,13 +97,13 @@ let package = Package(
         .target(
             name: "TrafficManager",
             dependencies: [
-                "SSHServer", "SSHProtocol", "DNS", "ControlAPI", "Kubernetes", "CLinux",
+                "SSHServer", "SSHProtocol", "DNS", "SFTP", "ControlAPI", "Kubernetes", "CLinux",
                 nioCore, nioPosix, logging, lifecycle, unixSignals, hummingbirdCore, httpTypes, nioHTTPTypes,
             ], swiftSettings: settings),
         .target(
             name: "TrafficAgent",
             dependencies: [
-                "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Reactors", "CLinux",
+                "Forwarding", "SSHClient", "SSHProtocol", "SFTP", "ControlAPI", "Reactors", "CLinux",
                 nioCore, nioPosix, nioConcurrencyHelpers, nioHTTP2, nioHPACK, logging, lifecycle,
             ], swiftSettings: settings),
         .executableTarget(
@@ -146,6 +147,7 @@ let package = Package(
         .testTarget(
             name: "SSHProtocolTests", dependencies: ["SSHProtocol", "CLibcrypto", nioCore, crypto],
             swiftSettings: settings),
+        .testTarget(name: "SFTPTests", dependencies: ["SFTP", "CLinux", nioCore], swiftSettings: settings),
         .testTarget(name: "DNSTests", dependencies: ["DNS", nioCore], swiftSettings: settings),
         .testTarget(
             name: "KubernetesTests", dependencies: ["Kubernetes", "ControlAPI", nioCore, nioPosix],

@@ -23,6 +23,11 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
         package var namespace: String
         package var subnets: [String]
         package var dnsSuffixes: [String]
+        /// What was asked for besides; names with the addresses that the cluster has for them.
+        package var alsoProxy: [String]?
+        package var neverProxy: [String]?
+        /// Subnets that this machine has, too, and what was done: a few lines each.
+        package var conflicts: [String]?
 
         package init(domain: String, namespace: String, subnets: [String] = [], dnsSuffixes: [String] = []) {
             self.domain = domain

@@ -32,6 +32,12 @@ package protocol SSHServerDelegate: Sendable {
         command: String, for session: SessionIdentity, on eventLoop: any EventLoop
     ) -> EventLoopFuture<CommandResult>
 
+    /// A service of this process behind a subsystem (RFC 4254 §6.5); `nil`: there is none of that name. The key's own
+    /// options have been applied already.
+    func subsystem(
+        _ name: String, for session: SessionIdentity
+    ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)?
+
     /// Whether a token of `SSHServerConfiguration.tokenUser` lets its bearer in. Asked of strangers: bounded by the grace
     /// time and the limits of connections that are not authenticated.
     func authenticate(token: String, on eventLoop: any EventLoop) -> EventLoopFuture<TokenDecision>
@@ -43,6 +49,10 @@ extension SSHServerDelegate {
     }
 
     package func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {}
+
+    package func subsystem(
+        _ name: String, for session: SessionIdentity
+    ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)? { nil }
 }
 
 /// Where a channel leads.

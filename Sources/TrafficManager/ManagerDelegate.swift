@@ -118,6 +118,13 @@ package struct ManagerDelegate: SSHServerDelegate {
         return eventLoop.makeFutureWithTask { await commands.run(command, for: session) }
     }
 
+    package func subsystem(
+        _ name: String, for session: SessionIdentity
+    ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)? {
+        guard name == "sftp", let handler = services[.sftp], session.permissions.permitsPortForwarding else { return nil }
+        return { channel in handler(channel, session) }
+    }
+
     private func service(_ name: ReservedName, port: UInt16, for session: SessionIdentity) -> Destination {
         guard port == name.port else {
             return .refused(

@@ -3,6 +3,8 @@ package enum ReservedName: String, CaseIterable, Sendable {
     case api = "api.telepresence"
     case dns = "dns.telepresence"
     case datagram = "datagram.telepresence"
+    /// Files of workloads, by SFTP.
+    case sftp = "sftp.telepresence"
     /// What a traffic agent tells of itself, and is told.
     case agent = "agent.telepresence"
 
@@ -10,6 +12,7 @@ package enum ReservedName: String, CaseIterable, Sendable {
         switch self {
         case .api: 8081
         case .dns: 53
+        case .sftp: 22
         case .datagram, .agent: 1
         }
     }

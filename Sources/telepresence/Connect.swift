@@ -37,6 +37,10 @@ struct Connect: ConcurrentCommand {
                   SOCKS 4, 4a and 5 with UDP, and HTTP CONNECT, on one port. Names are looked up in the cluster.
               telepresence connect --socks 0 -- curl http://hello
                   A free port; the command finds it in ALL_PROXY, HTTP_PROXY and HTTPS_PROXY.
+              telepresence connect --also-proxy 192.0.2.0/24 --also-proxy db.example --never-proxy 10.42.9.0/24
+                  More than the cluster's own subnets through it, and less.
+              telepresence connect --names-only
+                  Beside a VPN or a LAN that has the cluster's subnets: names alone lead into it.
               telepresence connect --name staging
                   A second session, with the settings that the configuration has for staging.
 
@@ -92,6 +96,34 @@ struct Connect: ConcurrentCommand {
     @Option(name: .long, help: ArgumentHelp("The manager's image, where it is to be installed.", valueName: "image"))
     var image: String?
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A subnet, or a name looked up in the cluster, that is reached through it, too; may be repeated.",
+            valueName: "cidr|name"))
+    var alsoProxy: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "One that is not, whatever else is said; the most specific subnet counts. May be repeated.",
+            valueName: "cidr|name"))
+    var neverProxy: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            Where the cluster's subnets are shown that this machine has already: auto for a range that nobody has, never \
+            to fail instead, or a range. (default: auto)
+            """, valueName: "auto|never|cidr"))
+    var virtualSubnets: String?
+
+    @Flag(
+        name: .long,
+        help: "Give each name an address of this machine's own, and have no route to the cluster's subnets.")
+    var namesOnly = false
+
     @OptionGroup(title: "Kubernetes") var clusterOptions: ClusterOptions
 
     @OptionGroup var session: SessionOptions
@@ -133,6 +165,16 @@ struct Connect: ConcurrentCommand {
         if let managerNamespace, let problem = ConfigValue.namespace(managerNamespace) {
             throw ValidationError("--manager-namespace '\(managerNamespace.shown)': \(problem)")
         }
+        for (flag, texts) in [("--also-proxy", alsoProxy), ("--never-proxy", neverProxy)] {
+            for text in texts {
+                if let problem = ConfigValue.proxied(text) {
+                    throw ValidationError("\(flag) '\(text.shown)': \(problem)")
+                }
+            }
+        }
+        if let virtualSubnets, let problem = ConfigValue.virtualSubnets(virtualSubnets) {
+            throw ValidationError("--virtual-subnets '\(virtualSubnets.shown)': \(problem)")
+        }
         if rootless, socks != nil { throw ValidationError("--rootless and --socks exclude each other") }
         if shell, !command.isEmpty { throw ValidationError("--shell and -- COMMAND exclude each other") }
         if rootless, !shell, command.isEmpty {
@@ -171,6 +213,10 @@ struct Connect: ConcurrentCommand {
         arguments.kubernetes.managerNamespace = managerNamespace
         arguments.kubernetes.image = image
         arguments.kubernetes.transport = transport?.rawValue
+        arguments.routes.alsoProxy = alsoProxy.isEmpty ? nil : alsoProxy
+        arguments.routes.neverProxy = neverProxy.isEmpty ? nil : neverProxy
+        arguments.routes.virtualSubnets = virtualSubnets
+        arguments.routes.namesOnly = namesOnly ? true : nil
         var settings = try SessionSettings(
             name: session.name, mode: mode, config: ConfigFile.load(), arguments: arguments,
             overrides: clusterOptions.overrides)

@@ -76,6 +76,9 @@ final class ConnectRun {
             case .report(.connected(let status)):
                 await progress.stop()
                 say("Connected to context \(status.context ?? status.name) (\(status.manager))\n")
+                for conflict in status.cluster?.conflicts ?? [] where !isQuiet {
+                    Exit.write("telepresence: \(conflict)\n", to: STDERR_FILENO)
+                }
                 if !status.proxies.isEmpty {
                     say("SOCKS and HTTP proxy on \(status.proxies.joined(separator: ", "))\n")
                 }

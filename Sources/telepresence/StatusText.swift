@@ -6,7 +6,7 @@ enum StatusText {
     static func text(_ status: DaemonStatus, now: Int64 = Int64(time(nil))) -> String {
         var lines = [headline(status)]
         func add(_ name: String, _ value: String) {
-            lines.append("  " + name + String(repeating: " ", count: max(1, 13 - name.count)) + value)
+            lines.append("  " + name + String(repeating: " ", count: max(1, 15 - name.count)) + value)
         }
         if let error = status.error, status.state != .connected { add("Reason:", error) }
         switch status.mode {
@@ -19,6 +19,11 @@ enum StatusText {
         if let cluster = status.cluster {
             add("Namespace:", cluster.namespace)
             add("Subnets:", list(cluster.subnets))
+            if let also = cluster.alsoProxy, !also.isEmpty { add("Also proxied:", list(also)) }
+            if let never = cluster.neverProxy, !never.isEmpty { add("Never proxied:", list(never)) }
+            for conflict in cluster.conflicts ?? [] {
+                add("Conflict:", conflict.split(separator: "\n").joined(separator: "\n    "))
+            }
             add("DNS names:", list([cluster.domain] + cluster.dnsSuffixes.filter { $0 != cluster.domain }))
         }
         add("Traffic:", traffic(status))

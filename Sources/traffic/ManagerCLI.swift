@@ -49,6 +49,12 @@ struct ManagerCLI: AsyncParsableCommand {
         configuration.clusterDomain = reach.clusterDomain
         configuration.delegate = reach.delegate
         configuration.limits = limits.limits
+        configuration.excludedVariables = reach.excludedVariables
+        if case .cluster = configuration.source {
+            configuration.resolver = try reach.resolver(inCluster: true)
+        } else {
+            configuration.resolver = try reach.resolver(inCluster: false)
+        }
         let logger = log.logger
         try await Manager(configuration, logger: logger).run()
     }

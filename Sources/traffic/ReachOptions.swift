@@ -1,4 +1,5 @@
 import ArgumentParser
+import NIOCore
 import TrafficManager
 
 /// What sessions may reach; nothing but the cluster, unless a flag says so.
@@ -40,7 +41,23 @@ struct ReachOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Forward the Unix sockets below this directory; none otherwise.", valueName: "dir"))
     var streamLocalDir: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Whom names are asked of that the directory does not know, and with --kubernetes all names: an address, system \
+            for the servers of resolv.conf, or none. (default: none; with --kubernetes system)
+            """, valueName: "address"))
+    var dnsServer: String?
+
+    @Option(
+        name: .customLong("exclude-variable"),
+        help: ArgumentHelp(
+            "A variable of containers that stays in the cluster, or the beginning of several: AWS_*. Repeatable.",
+            valueName: "name"))
+    var excludedVariables: [String] = []
+
     func validate() throws {
+        _ = try resolver(inCluster: false)
         if egressLoopback, egress != .any { throw ValidationError("--egress-loopback needs --egress any") }
         if let streamLocalDir, !streamLocalDir.hasPrefix("/") {
             throw ValidationError(
@@ -63,6 +80,20 @@ struct ReachOptions: ParsableArguments {
             gatewayPorts: gatewayPorts, allowsPrivilegedPorts: allowPrivilegedPorts)
         configuration.streamLocal = StreamLocalPolicy(directory: streamLocalDir)
         return configuration
+    }
+
+    func resolver(inCluster: Bool) throws -> ManagerConfiguration.Resolver? {
+        let servers: [SocketAddress]
+        switch dnsServer ?? (inCluster ? "system" : "none") {
+        case "none": return nil
+        case "system": servers = ClusterResolver.systemServers()
+        case let text:
+            guard let address = try? SocketAddress(ipAddress: text, port: 53) else {
+                throw ValidationError("--dns-server '\(text)': expected an address, system or none")
+            }
+            servers = [address]
+        }
+        return ManagerConfiguration.Resolver(servers: servers, scope: inCluster ? .all : .outside)
     }
 
     /// RFC 1123 §2.1, in lower case as Kubernetes has it.

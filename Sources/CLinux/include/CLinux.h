@@ -31,6 +31,17 @@ int clinux_forbid_core_dumps(void);
 /* Whether this user may make a user, network and mount namespace; tried in a process of its own. */
 int clinux_try_namespaces(void);
 
+/* Files */
+
+/* Opens a path as if the directory `root` were the root: neither `..` nor a link leads out of it (openat2(2),
+ * RESOLVE_IN_ROOT). Returns a descriptor or -errno. The second does the same step by step, where that call is missing. */
+#define CLINUX_O_PATH 010000000
+int clinux_open_in_root(int root, const char *path, int flags, unsigned mode);
+int clinux_walk_in_root(int root, const char *path, int flags, unsigned mode);
+
+/* renameat2(2) with RENAME_NOREPLACE. Returns 0 or -errno. */
+int clinux_rename_new(int from, const char *old, int to, const char *name);
+
 /* Tunnel */
 
 /* The length of what stands before each packet of a device that has IFF_VNET_HDR, and where it says that the packet's

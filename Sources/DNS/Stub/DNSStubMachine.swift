@@ -302,10 +302,10 @@ package struct DNSStubMachine: ~Copyable {
     /// The answer under the name that was asked for, and with addresses as they are shown; `nil`: it cannot be understood.
     private func renamed(_ message: RawMessage, _ exchange: Exchange) -> RawMessage? {
         var isTranslated = false
-        if case .cluster = exchange.stage { isTranslated = !routing.translations.isEmpty }
+        if case .cluster = exchange.stage { isTranslated = !routing.shown.isEmpty }
         guard exchange.wanted != exchange.asked || isTranslated else { return message }
         guard var decoded = try? Message(reading: message.bytes) else { return nil }
-        if isTranslated, let shown = routing.translations.shown(decoded) {
+        if isTranslated, let shown = routing.shown.shown(decoded) {
             decoded = shown
         } else if exchange.wanted == exchange.asked {
             return message

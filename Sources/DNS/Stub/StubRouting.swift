@@ -13,7 +13,7 @@ package struct StubRouting: Hashable, Sendable {
     /// Other names for names.
     package var mappings: [Name: Name] = [:]
     /// Addresses of the cluster that are shown as others.
-    package var translations: [AddressTranslation] = []
+    package var shown = ShownAddresses()
 
     package init(domain: Name, namespace: String) {
         self.domain = domain
@@ -29,7 +29,7 @@ package struct StubRouting: Hashable, Sendable {
     private func place(of name: Name, isAlias: Bool) -> StubPlace {
         if isWPAD(name) { return .nowhere }
         if excluded.contains(where: name.isWithin) { return .outside(name) }
-        if !translations.isEmpty, let real = translations.real(reverse: name) {
+        if !shown.isEmpty, let real = shown.real(reverse: name) {
             return .cluster(real, fallsBack: false)
         }
         if name.isWithin(domain) || suffixes.contains(where: name.isWithin) {

@@ -11,6 +11,8 @@ final class CommandChannel: @unchecked Sendable {
     /// `exec`, `shell` or `subsystem` came; a channel runs one thing.
     private(set) var isStarted = false
     private var isDone = false
+    /// What the client has sent to a subsystem that is being connected: at most its window.
+    private(set) var early: ByteBuffer?
     /// The client's terminal is raw: lines end in CR LF.
     var hasTerminal = false
 
@@ -31,6 +33,14 @@ final class CommandChannel: @unchecked Sendable {
                 }
             }
     }
+
+    /// A subsystem is being connected: what comes is kept for it.
+    func awaitSubsystem() {
+        isStarted = true
+        early = ByteBuffer()
+    }
+
+    func keep(_ data: ByteBuffer) { early?.writeImmutableBuffer(data) }
 
     /// Ends with what is known already.
     func finish(_ result: CommandResult) {

@@ -75,6 +75,7 @@ extension ServerConnection {
         switch endpoint(id) {
         case .relay(let relay): relay.deliver(data)
         case .dial(let dial): try dial.receive(data)
+        case .command(let command) where command.early != nil: command.keep(data)
         // A command takes no input.
         case .command, .connecting, .none: connection.consume(id, data.readableBytes)
         }
@@ -219,6 +220,35 @@ extension ServerConnection {
         case .forwardedTCPIP, .forwardedStreamLocal:
             refuse(id, OpenFailure(.administrativelyProhibited, "only a server forwards"), counted: "prohibited")
         }
+    }
+
+    /// Joins a session channel to a service of this process, if there is one of that name that the key may reach.
+    private func startSubsystem(
+        _ name: String, on id: ChannelID, _ command: CommandChannel, for identity: SessionIdentity
+    ) -> Bool {
+        guard !command.isStarted, let permissions, permissions.forcedCommand == nil,
+            let serve = core.delegate.subsystem(name, for: identity)
+        else { return false }
+        command.awaitSubsystem()
+        connectPair(serve) { result in
+            guard self.phase == .open, case .command(let current) = self.endpoint(id), current === command else {
+                if case .success(let relay) = result { relay.part(reset: true) }
+                return
+            }
+            switch result {
+            case .failure(let failure):
+                command.finish(CommandResult(standardError: failure.text + "\n", exitStatus: 1))
+            case .success(let relay):
+                relay.id = id
+                relay.window = Int(self.connection.windowSize(id))
+                self.advertisedWindows += relay.window
+                self.setEndpoint(id, .relay(relay))
+                relay.open()
+                if let early = command.early, early.readableBytes > 0 { relay.deliver(early) }
+                self.scheduleFlush()
+            }
+        }
+        return true
     }
 
     private func refuse(_ id: ChannelID, _ failure: OpenFailure, counted reason: String) {
@@ -426,6 +456,8 @@ extension ServerConnection {
             } else {
                 command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
             }
+        case .subsystem(let name) where startSubsystem(name, on: id, command, for: identity):
+            answer(true)
         case .subsystem:
             // Not refused: OpenSSH's client would drop the text.
             guard !command.isStarted else { return answer(false) }

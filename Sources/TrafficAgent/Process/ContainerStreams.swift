@@ -1,8 +1,10 @@
 import ControlAPI
 import Forwarding
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import SFTP
 import SSHClient
 
 /// Serves what the manager asks of containers, each on a channel that is opened for it. Confined to the sessions' loop.
@@ -54,7 +56,36 @@ final class ContainerStreams {
         }
     }
 
-    private func files(of container: AgentContainer, _ order: AgentStream, _ pool: SSHClientPool) {}
+    /// On a thread of its own, as a disk may take its time.
+    private func files(of container: AgentContainer, _ order: AgentStream, _ pool: SSHClientPool) {
+        var pair: [CInt] = [-1, -1]
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, type, 0, &pair) == 0 else {
+            return logger.warning("no files", metadata: ["reason": "\(String(cString: strerror(errno)))"])
+        }
+        let (near, far) = (pair[0], pair[1])
+        let mounts = (container.mounts ?? []).map {
+            FileTree.Mount(path: $0.path, directory: $0.directory ?? $0.path, isReadOnly: $0.isReadOnly ?? false)
+        }
+        let (root, handle) = (order.root ?? "/", order.handle ?? 1)
+        AppChannelOptions.apply(to: ClientBootstrap(group: eventLoop)).withConnectedSocket(near)
+            .assumeIsolated().whenComplete { [weak self] result in
+                guard let self, case .success(let app) = result else {
+                    close(far)
+                    return
+                }
+                self.open(order, pool, app) { isOpen in
+                    do throws(SFTPStatus) {
+                        guard isOpen else { throw SFTPStatus(errno: ECONNRESET) }
+                        try FileThread.start(
+                            tree: FileTree(root: root, mounts: mounts), number: handle, descriptor: far)
+                    } catch {
+                        close(far)
+                        app.close(promise: nil)
+                    }
+                }
+            }
+    }
 
     /// The channel for an order, joined to `app`.
     private func open(

@@ -26,6 +26,9 @@ struct ClusterZone {
         case outside
     }
 
+    /// Whether a name is somebody else's.
+    func isOutside(_ name: Name) -> Bool { if case .outside = lookup(name) { true } else { false } }
+
     func lookup(_ name: Name) -> Lookup {
         let labels = name.labels.map { String(decoding: $0, as: UTF8.self).lowercased() }
         let domain = snapshot.domainLabels

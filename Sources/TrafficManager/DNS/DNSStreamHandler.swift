@@ -21,7 +21,11 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     /// Queries answered before others on the event loop have their turn: one read may bring thousands.
     static let maximumAnswersPerTurn = 64
 
+    /// Queries that were passed on and are not answered: as many as one session's stub has.
+    static let maximumRelayed = 256
+
     private let directory: Directory
+    private let resolver: ClusterResolver?
     private let idleTimeout: TimeAmount
     private enum State {
         case serving, ending, closed
@@ -35,11 +39,16 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     /// Queries are left over for the next turn.
     private var isTurnScheduled = false
     private var isInputClosed = false
+    private var relayed = 0
     private var lastActivity = NIODeadline.uptimeNanoseconds(0)
     private var timer: Scheduled<Void>?
 
-    package init(directory: Directory, idleTimeout: TimeAmount = DNSStreamHandler.defaultIdleTimeout) {
+    package init(
+        directory: Directory, resolver: ClusterResolver? = nil,
+        idleTimeout: TimeAmount = DNSStreamHandler.defaultIdleTimeout
+    ) {
         self.directory = directory
+        self.resolver = resolver
         self.idleTimeout = idleTimeout
     }
 
@@ -73,7 +82,7 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     }
 
     package func read(context: ChannelHandlerContext) {
-        if context.channel.isWritable, !isTurnScheduled { context.read() } else { isReadHeld = true }
+        if context.channel.isWritable, !isTurnScheduled, relayed < Self.maximumRelayed { context.read() } else { isReadHeld = true }
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -100,10 +109,14 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
         let snapshot = directory.snapshot
         var answers = 0
         do {
-            while state == .serving, context.channel.isWritable {
+            while state == .serving, context.channel.isWritable, relayed < Self.maximumRelayed {
                 guard let query = try framing.next() else {
-                    if isInputClosed { finish(context) }
+                    if isInputClosed, relayed == 0 { finish(context) }
                     return
+                }
+                if let resolver, resolver.isFor(query, snapshot) {
+                    relay(query, by: resolver, context)
+                    continue
                 }
                 guard let response = ClusterDNS.answer(query: query, snapshot: snapshot) else { return finish(context) }
                 var frame = context.channel.allocator.buffer(capacity: response.readableBytes + 2)
@@ -116,6 +129,24 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
         } catch {
             // What follows cannot be told apart any more.
             finish(context)
+        }
+    }
+
+    /// The answers to what is passed on come in any order (RFC 7766 §6.2.1.1).
+    private func relay(_ query: ByteBuffer, by resolver: ClusterResolver, _ context: ChannelHandlerContext) {
+        relayed += 1
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        resolver.answer(query, directory).hop(to: context.eventLoop).whenComplete { result in
+            let (handler, context) = bound.value
+            handler.relayed -= 1
+            guard handler.state == .serving else { return }
+            if case .success(let response?) = result {
+                var frame = context.channel.allocator.buffer(capacity: response.readableBytes + 2)
+                guard (try? DNSStreamFraming.write(response, to: &frame)) != nil else { return }
+                handler.lastActivity = context.eventLoop.now
+                context.write(handler.wrapOutboundOut(frame), promise: nil)
+            }
+            if !handler.isAnswering, !handler.isTurnScheduled { handler.goOn(context) } else { context.flush() }
         }
     }
 
@@ -163,8 +194,10 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
 }
 
 /// Makes `channel` a DNS server for the cluster's names; done as soon as it listens to what comes.
-package func serveDNS(on channel: any Channel, directory: Directory) -> EventLoopFuture<Void> {
+package func serveDNS(
+    on channel: any Channel, directory: Directory, resolver: ClusterResolver? = nil
+) -> EventLoopFuture<Void> {
     channel.eventLoop.submit {
-        try channel.pipeline.syncOperations.addHandler(DNSStreamHandler(directory: directory))
+        try channel.pipeline.syncOperations.addHandler(DNSStreamHandler(directory: directory, resolver: resolver))
     }
 }

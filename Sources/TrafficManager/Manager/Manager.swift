@@ -70,7 +70,8 @@ package struct Manager: Sendable {
         let (namespace, subnets) = (configuration.delegate.namespace, configuration.delegate.egress.clusterSubnets)
         let datagrams = DatagramService(logger: logger)
         intercepts = InterceptService(
-            directory: services, cluster: workloads, namespace: namespace, logger: logger, now: clock)
+            directory: services, cluster: workloads, namespace: namespace,
+            excludedVariables: configuration.excludedVariables, logger: logger, now: clock)
         let intercepts = intercepts
         overview = ManagerOverview(
             egress: configuration.delegate.egress.mode.rawValue, now: clock, services: { list.infos },
@@ -79,6 +80,7 @@ package struct Manager: Sendable {
             intercepts: intercepts)
         let group = MultiThreadedEventLoopGroup.singleton
         let api = APIServer(overview: overview, client: client, group: group, logger: logger)
+        let resolver = try await Self.resolver(configuration, group, logger)
         let pool = NIOThreadPool(numberOfThreads: SystemResolver.threads)
         pool.start()
         let delegate = ManagerDelegate(
@@ -86,7 +88,8 @@ package struct Manager: Sendable {
             commands: ManagerCommands(overview: overview, now: clock),
             services: [
                 .api: { channel, session in api.accept(channel, session: session) },
-                .dns: { channel, _ in serveDNS(on: channel, directory: services) },
+                .dns: { channel, _ in serveDNS(on: channel, directory: services, resolver: resolver) },
+                .sftp: { channel, session in FileSession.serve(channel, session: session, intercepts: intercepts) },
                 .agent: { channel, session in intercepts.accept(channel, session: session) },
             ],
             datagrams: datagrams, intercepts: intercepts, agents: client.map { AgentAuthenticator(client: $0) })
@@ -142,6 +145,14 @@ package struct Manager: Sendable {
             return AuthorizedKeysSecret(
                 client: client, name: name, namespace: client.access.namespace, logger: logger)
         }
+    }
+
+    private static func resolver(
+        _ configuration: ManagerConfiguration, _ group: any EventLoopGroup, _ logger: Logger
+    ) async throws -> ClusterResolver? {
+        guard let settings = configuration.resolver, !settings.servers.isEmpty else { return nil }
+        return try await ClusterResolver(
+            servers: settings.servers, scope: settings.scope, on: group.next(), logger: logger)
     }
 
     private func expireLeases() async throws {

@@ -36,6 +36,16 @@ package struct ManagerConfiguration: Sendable {
         }
     }
 
+    package struct Resolver: Sendable {
+        package var servers: [SocketAddress]
+        package var scope: ClusterResolver.Scope
+
+        package init(servers: [SocketAddress], scope: ClusterResolver.Scope) {
+            self.servers = servers
+            self.scope = scope
+        }
+    }
+
     package enum Keys: Sendable {
         case file(String)
         /// Of the manager's namespace, where it follows the API of a cluster.
@@ -49,8 +59,12 @@ package struct ManagerConfiguration: Sendable {
     package var sshListen: [SocketAddress]
     package var apiListen: SocketAddress
     package var clusterDomain = "cluster.local"
+    /// Whom names are asked of, besides the directory; `nil` for nobody.
+    package var resolver: Resolver?
     package var delegate = ManagerDelegate.Configuration()
     package var limits = ServerLimits()
+    /// Variables that no workstation is told: names, or the beginnings of names with `*`.
+    package var excludedVariables: [String] = []
 
     package init(
         source: Source, authorizedKeys: Keys, hostKeyFiles: [String], sshListen: [SocketAddress],

@@ -206,10 +206,12 @@ extension ConfigLayer.DNS {
 extension ConfigLayer.Routes {
     fileprivate init(_ reader: ConfigFile.Reader) throws(WorkstationError) {
         self.init()
-        let keys = try reader.mapping(of: ["subnets", "also-proxy", "never-proxy"])
+        let keys = try reader.mapping(of: ["subnets", "also-proxy", "never-proxy", "virtual-subnets", "names-only"])
         subnets = try keys["subnets"]?.checkedList(ConfigValue.prefix)
-        alsoProxy = try keys["also-proxy"]?.checkedList(ConfigValue.prefix)
-        neverProxy = try keys["never-proxy"]?.checkedList(ConfigValue.prefix)
+        alsoProxy = try keys["also-proxy"]?.checkedList(ConfigValue.proxied)
+        neverProxy = try keys["never-proxy"]?.checkedList(ConfigValue.proxied)
+        virtualSubnets = try keys["virtual-subnets"]?.checked(ConfigValue.virtualSubnets)
+        if let flag = keys["names-only"] { namesOnly = try flag.checked(ConfigValue.flag) == "true" }
     }
 }
 

@@ -28,6 +28,8 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
         package var subnets: [String]?
         package var alsoProxy: [String]?
         package var neverProxy: [String]?
+        package var virtualSubnets: String?
+        package var namesOnly: Bool?
 
         package init() {}
 
@@ -35,6 +37,8 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
             case subnets
             case alsoProxy = "also-proxy"
             case neverProxy = "never-proxy"
+            case virtualSubnets = "virtual-subnets"
+            case namesOnly = "names-only"
         }
     }
 
@@ -105,6 +109,8 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
         layer.routes.subnets = []
         layer.routes.alsoProxy = []
         layer.routes.neverProxy = []
+        layer.routes.virtualSubnets = "auto"
+        layer.routes.namesOnly = false
         layer.timeouts.connect = "20s"
         layer.timeouts.keepalive = "10s"
         layer.timeouts.probe = "5s"
@@ -134,6 +140,8 @@ package struct ConfigLayer: Codable, Hashable, Sendable {
         layer.routes.subnets = routes.subnets ?? base.routes.subnets
         layer.routes.alsoProxy = routes.alsoProxy ?? base.routes.alsoProxy
         layer.routes.neverProxy = routes.neverProxy ?? base.routes.neverProxy
+        layer.routes.virtualSubnets = routes.virtualSubnets ?? base.routes.virtualSubnets
+        layer.routes.namesOnly = routes.namesOnly ?? base.routes.namesOnly
         layer.timeouts.connect = timeouts.connect ?? base.timeouts.connect
         layer.timeouts.keepalive = timeouts.keepalive ?? base.timeouts.keepalive
         layer.timeouts.probe = timeouts.probe ?? base.timeouts.probe

@@ -65,6 +65,30 @@ package enum ConfigValue {
             ? nil : "expected a subnet, as 10.0.0.0/8 or fd00::/8, with nothing behind its prefix"
     }
 
+    /// What `also-proxy` and `never-proxy` have: a subnet, or a name that is looked up in the cluster.
+    package static func proxied(_ text: String) -> String? {
+        if let prefix = NetworkPrefix(text) {
+            return prefix.length >= (prefix.isIPv4 ? 8 : 16)
+                ? nil : "too much of the world; the widest subnet is /8, or /16 with IPv6"
+        }
+        guard !text.contains("/"), !text.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2e }) else {
+            return prefix(text)
+        }
+        return suffix(text) == nil ? nil : "expected a subnet, as 10.0.0.0/8, or a name, as db.example"
+    }
+
+    package static func virtualSubnets(_ text: String) -> String? {
+        if text == "auto" || text == "never" { return nil }
+        guard let prefix = NetworkPrefix(text), prefix.isIPv4, (8...NameRanges.longest4).contains(prefix.length) else {
+            return "expected auto, never, or an IPv4 subnet that nobody has, /8 to /16, as 246.0.0.0/8"
+        }
+        return nil
+    }
+
+    static func flag(_ text: String) -> String? {
+        text == "true" || text == "false" ? nil : "expected true or false"
+    }
+
     static func duration(_ text: String) -> String? {
         milliseconds(text) != nil ? nil : "expected a time, as 500ms, 10s or 2m"
     }

@@ -24,6 +24,11 @@ extension SessionSettings {
         routes.subnets = layer.routes.subnets ?? []
         routes.alsoProxy = layer.routes.alsoProxy ?? []
         routes.neverProxy = layer.routes.neverProxy ?? []
+        routes.virtualSubnets = layer.routes.virtualSubnets ?? routes.virtualSubnets
+        routes.isNamesOnly = layer.routes.namesOnly ?? false
+        if let both = routes.alsoProxy.first(where: routes.neverProxy.contains) {
+            throw .badInput("\(both) is to be proxied and never to be; expected it in one of also-proxy and never-proxy")
+        }
         if let text = layer.timeouts.connect, let time = ConfigValue.milliseconds(text) {
             timeouts.connectMilliseconds = time
         }

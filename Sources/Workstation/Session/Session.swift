@@ -39,6 +39,12 @@ final class Session {
     private var networkAsked: NetworkRequest?
     /// Where the cluster's subnets are somebody else's here.
     private var translation: SubnetTranslation?
+    /// Why, for people.
+    private var conflicts: [String] = []
+    /// Of a session without routes to the cluster's subnets.
+    private let ranges: NameRanges?
+    /// Names that are proxied, or never are, as the cluster has them.
+    private var names: [String: [NetworkAddress]] = [:]
     private var helperWatcher: Task<Void, Never>?
     private var helperProblem: String?
     private var tunnelProblem: String?
@@ -55,6 +61,9 @@ final class Session {
     ) throws {
         self.settings = settings
         self.helperSocket = helperSocket
+        ranges =
+            settings.routes.isNamesOnly
+            ? NameRanges(session: settings.name, range: NetworkPrefix(settings.routes.virtualSubnets)) : nil
         self.eventLoop = eventLoop
         self.logger = logger
         var timing = SessionMachine.Timing()
@@ -126,13 +135,13 @@ final class Session {
 
     private func networkRequest() throws -> NetworkRequest {
         let request = try NetworkRequest(
-            settings, cluster, manager: managerAddress, sshConnection: UserFiles.environment("SSH_CONNECTION"))
+            settings, cluster, names: names, ranges: ranges, manager: managerAddress, sshConnection: UserFiles.environment("SSH_CONNECTION"))
         return translation?.applied(to: request) ?? request
     }
 
     private func routing(_ request: NetworkRequest) -> StubRouting {
         var routing = StubRouting(settings, cluster, request)
-        routing.translations = translation?.addresses ?? []
+        routing.shown = ShownAddresses(ranges: translation?.addresses ?? [], names: ranges?.addresses)
         return routing
     }
 
@@ -167,9 +176,13 @@ final class Session {
 
     /// What to ask for instead, when the cluster's subnets are taken here: once, as what is shown is nobody's.
     private func translated(_ request: NetworkRequest, _ error: any Error) -> NetworkRequest? {
-        guard !isStopped, translation == nil, let error = error as? HelperError,
-            let translation = SubnetTranslation(request, error.conflicts)
+        let range = settings.routes.virtualSubnets
+        guard !isStopped, translation == nil, ranges == nil, range != "never", let error = error as? HelperError,
+            let translation = SubnetTranslation(request, error.conflicts, range: NetworkPrefix(range))
         else { return nil }
+        conflicts = error.conflicts.map {
+            "\($0)\n  so it is \(translation.description(of: "\($0.wanted.destination)"))"
+        }
         self.translation = translation
         for conflict in error.conflicts {
             logger.notice(
@@ -410,8 +423,17 @@ final class Session {
     /// Asks the manager about its cluster; one that does not know is no obstacle.
     private func learnCluster(completion: @escaping () -> Void) {
         ClusterFacts.learn(through: pool) { [weak self] cluster in
-            if let cluster { self?.cluster = cluster }
-            completion()
+            guard let self else { return }
+            if let cluster { self.cluster = cluster }
+            ClusterNames.resolve(self.settings.routes.names, through: self.pool) { [weak self] found in
+                guard let self else { return }
+                // One that is not answered for now is as it was.
+                self.names.merge(found) { _, new in new }
+                for name in self.settings.routes.names where self.names[name] == nil {
+                    self.logger.warning("not found in the cluster", metadata: ["name": "\(name)"])
+                }
+                completion()
+            }
         }
     }
 
@@ -451,6 +473,10 @@ final class Session {
         if let translation, let subnets = cluster?.subnets {
             cluster?.subnets = subnets.map(translation.description)
         }
+        if let ranges { cluster?.subnets = ["names only (addresses of \(ranges.v4) and \(ranges.v6))"] }
+        cluster?.alsoProxy = settings.routes.alsoProxy.map(withAddresses)
+        cluster?.neverProxy = settings.routes.neverProxy.map(withAddresses)
+        cluster?.conflicts = conflicts
         return DaemonStatus(
             version: ProgramVersion.daemon, name: settings.name, processID: getpid(), mode: settings.mode,
             state: machine.state.shown, manager: settings.managerURL, managerVersion: peer, startedAt: startedAt,
@@ -460,6 +486,13 @@ final class Session {
             sshConnections: traffic.sessions, channels: traffic.channels,
             bytesReceived: traffic.bytesReceived, bytesSent: traffic.bytesSent,
             probes: prober.probes(at: .now()), logLevel: logLevel.rawValue)
+    }
+
+    /// `db.example (192.0.2.7)`
+    private func withAddresses(_ text: String) -> String {
+        guard NetworkPrefix(text) == nil else { return text }
+        let addresses = (names[text] ?? []).map(\.description)
+        return "\(text) (\(addresses.isEmpty ? "not found in the cluster" : addresses.joined(separator: ", ")))"
     }
 
     /// Where SOCKS and HTTP CONNECT are spoken.

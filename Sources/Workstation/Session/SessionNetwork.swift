@@ -17,15 +17,15 @@ final class SessionNetwork: Sendable {
     let connection: NetworkHelperConnection
     private let request: NetworkRequest
     private let isRootless: Bool
-    private let translations: [AddressTranslation]
+    private let shown: ShownAddresses
     private let tunnel: TunnelService
     private let resolver: DNSStubService
 
     private init(
         _ network: Network, request: NetworkRequest, isRootless: Bool, connection: NetworkHelperConnection,
-        tunnel: TunnelService, resolver: DNSStubService, translations: [AddressTranslation]
+        tunnel: TunnelService, resolver: DNSStubService, shown: ShownAddresses
     ) {
-        self.translations = translations
+        self.shown = shown
         answer = network.answer
         self.request = request
         self.isRootless = isRootless
@@ -47,7 +47,7 @@ final class SessionNetwork: Sendable {
             let tunnel: TunnelService
             do {
                 tunnel = try await TunnelService.start(
-                    configuration(network, request, routing.translations, isRootless: isRootless), pool: pool,
+                    configuration(network, request, routing.shown, isRootless: isRootless), pool: pool,
                     on: eventLoop, logger: logger)
             } catch {
                 for descriptor in [network.dnsDatagrams, network.dnsListener] { close(descriptor) }
@@ -61,7 +61,7 @@ final class SessionNetwork: Sendable {
                     pool: pool, on: eventLoop, logger: logger)
                 return SessionNetwork(
                     network, request: request, isRootless: isRootless, connection: connection, tunnel: tunnel,
-                    resolver: resolver, translations: routing.translations)
+                    resolver: resolver, shown: routing.shown)
             } catch {
                 await tunnel.shutDown()
                 throw error
@@ -84,7 +84,7 @@ final class SessionNetwork: Sendable {
     }
 
     private static func configuration(
-        _ network: Network, _ request: NetworkRequest, _ translations: [AddressTranslation], isRootless: Bool
+        _ network: Network, _ request: NetworkRequest, _ shown: ShownAddresses, isRootless: Bool
     ) throws -> TunnelConfiguration {
         let answer = network.answer
         func end(_ address: NetworkAddress?, _ peer: NetworkAddress?, _ listener: CInt?) -> TunnelConfiguration.End? {
@@ -96,18 +96,17 @@ final class SessionNetwork: Sendable {
         return TunnelConfiguration(
             device: network.tunnel, v4: end(answer.address4, answer.peer4, network.listener4),
             v6: end(answer.address6, answer.peer6, network.listener6),
-            dialing: dialing(request, translations, isRootless: isRootless))
+            dialing: dialing(request, shown, isRootless: isRootless))
     }
 
     /// In a namespace everything comes through the tunnel, and what is not the cluster's goes out from here.
     private static func dialing(
-        _ request: NetworkRequest, _ translations: [AddressTranslation], isRootless: Bool
+        _ request: NetworkRequest, _ shown: ShownAddresses, isRootless: Bool
     ) -> any TunnelDialing {
-        guard isRootless else {
-            return translations.isEmpty
-                ? ClusterDialing() : TranslatingDialing(translations, others: ClusterDialing())
-        }
-        return SplitDialing(subnets: request.routes.compactMap { InternetPrefix($0.description) })
+        let others: any TunnelDialing =
+            isRootless
+            ? SplitDialing(subnets: request.routes.compactMap { InternetPrefix($0.description) }) : ClusterDialing()
+        return shown.isEmpty ? others : TranslatingDialing(shown, others: others)
     }
 
     private static func servers(_ addresses: [NetworkAddress]) -> [SocketAddress] {
@@ -124,7 +123,7 @@ final class SessionNetwork: Sendable {
     func update(_ request: NetworkRequest, routing: StubRouting) async throws -> [String] {
         let (_, notes) = try await connection.update(request)
         resolver.setRouting(routing)
-        tunnel.setDialing(Self.dialing(request, translations, isRootless: isRootless))
+        tunnel.setDialing(Self.dialing(request, shown, isRootless: isRootless))
         return notes
     }
 

@@ -37,12 +37,19 @@ package struct SessionSettings: Codable, Hashable, Sendable {
         package init() {}
     }
 
-    /// CIDR prefixes.
+    /// CIDR prefixes; and names, which are looked up in the cluster.
     package struct Routes: Codable, Hashable, Sendable {
         /// Instead of what the manager tells; empty: ask it.
         package var subnets: [String] = []
         package var alsoProxy: [String] = []
         package var neverProxy: [String] = []
+        /// `auto`, `never`, or the range in which subnets are shown that are taken here.
+        package var virtualSubnets = "auto"
+        /// No route to the cluster's subnets: each address that a name leads to is shown as one of this machine's own.
+        package var isNamesOnly = false
+
+        /// All that have to be looked up.
+        var names: [String] { (alsoProxy + neverProxy).filter { NetworkPrefix($0) == nil } }
 
         package init() {}
     }

@@ -16,7 +16,8 @@ extension StubRouting {
             // A name of one label is a namespace: what is below it are services.
             if suffix.labels.count == 1 { namespaces.insert(text.lowercased()) } else { suffixes.append(suffix) }
         }
-        suffixes += (settings.dns.includeSuffixes + request.routes.flatMap(\.reverseZones)).compactMap(name)
+        let proxied = settings.routes.alsoProxy.filter { NetworkPrefix($0) == nil }
+        suffixes += (settings.dns.includeSuffixes + proxied + request.routes.flatMap(\.reverseZones)).compactMap(name)
         excluded = settings.dns.excludeSuffixes.compactMap(name)
         for mapping in settings.dns.mappings {
             if let from = name(mapping.name), let to = name(mapping.aliasFor) { mappings[from] = to }

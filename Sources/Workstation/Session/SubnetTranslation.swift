@@ -10,14 +10,16 @@ struct SubnetTranslation: Hashable, Sendable {
     private var pairs: [NetworkPrefix: NetworkPrefix] = [:]
 
     /// `nil`: the conflicts cannot be solved this way.
-    init?(_ request: NetworkRequest, _ conflicts: [RouteConflict]) {
+    /// `range` is used for IPv4 instead of ours.
+    init?(_ request: NetworkRequest, _ conflicts: [RouteConflict], range: NetworkPrefix? = nil) {
+        let pools = Self.pools.map { $0.isIPv4 ? range ?? $0 : $0 }
         guard !conflicts.isEmpty, conflicts.allSatisfy({ $0.reason == .overlap }) else { return nil }
-        var next = [UInt128](repeating: 0, count: Self.pools.count)
+        var next = [UInt128](repeating: 0, count: pools.count)
         for subnet in request.subnets {
             let isWanted = conflicts.contains { subnet.contains($0.wanted.destination) }
             guard isWanted, pairs[subnet] == nil else { continue }
-            guard let index = Self.pools.firstIndex(where: { $0.isIPv4 == subnet.isIPv4 }) else { return nil }
-            let pool = Self.pools[index]
+            guard let index = pools.firstIndex(where: { $0.isIPv4 == subnet.isIPv4 }) else { return nil }
+            let pool = pools[index]
             guard subnet.length > pool.length else { return nil }
             let width = UInt128(subnet.address.width)
             let size = UInt128(1) << (width - UInt128(subnet.length))

@@ -96,7 +96,7 @@ struct DNSStubMachineTests {
 
     @Test func addressesAreShownAsOthersWhereTheyAreTaken() throws {
         var stub = StubHarness { routing in
-            routing.translations = [
+            routing.shown.ranges = [
                 AddressTranslation(real: 0x0a2b_0000, shown: 0xf600_0000, length: 16, isIPv4: true),
                 AddressTranslation(real: 0xfd00 << 112, shown: 0xfd01 << 112, length: 64, isIPv4: false),
             ]

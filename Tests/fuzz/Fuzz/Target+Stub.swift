@@ -14,7 +14,7 @@ extension Target {
             return [[UInt8(query.count)] + query + [UInt8(answer.count)] + answer + [UInt8(query.count)] + query]
         } run: { bytes in
             var routing = StubRouting(domain: "cluster.local", namespace: "default")
-            routing.translations = [AddressTranslation(real: 0x0a2b_0000, shown: 0xf600_0000, length: 16, isIPv4: true)]
+            routing.shown.ranges = [AddressTranslation(real: 0x0a2b_0000, shown: 0xf600_0000, length: 16, isIPv4: true)]
             var machine = DNSStubMachine(routing: routing, serverCount: 2)
             machine.clusterIsUp(true, now: 1)
             var now: UInt64 = 1

@@ -1,0 +1,105 @@
+/// Packets one behind the other, each with its length.
+package struct SFTPWriter {
+    package private(set) var bytes: [UInt8] = []
+    private var start = 0
+
+    package init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
+    package mutating func write<Integer: FixedWidthInteger>(_ value: Integer) {
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    package mutating func write(_ text: some StringProtocol) {
+        write(UInt32(text.utf8.count))
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    package mutating func write(_ string: UnsafeRawBufferPointer) {
+        write(UInt32(string.count))
+        bytes.append(contentsOf: string)
+    }
+
+    package mutating func begin(_ type: SFTPPacketType, id: UInt32) {
+        start = bytes.count
+        write(UInt32(0))
+        bytes.append(type.rawValue)
+        write(id)
+    }
+
+    package mutating func end() {
+        let length = UInt32(bytes.count - start - 4)
+        withUnsafeBytes(of: length.bigEndian) { bytes.replaceSubrange(start..<start + 4, with: $0) }
+    }
+
+    package mutating func status(_ status: SFTPStatus, id: UInt32) {
+        begin(.status, id: id)
+        write(status.code.rawValue)
+        write(status.text)
+        write("en")
+        end()
+    }
+
+    package mutating func handle(_ handle: SFTPHandle, id: UInt32) {
+        begin(.handle, id: id)
+        write(UInt32(SFTPHandle.length))
+        write(handle.server)
+        write(handle.number)
+        end()
+    }
+
+    package mutating func attributes(_ attributes: SFTPAttributes, id: UInt32) {
+        begin(.attributes, id: id)
+        attributes.write(to: &self)
+        end()
+    }
+
+    /// One name, as REALPATH and READLINK answer.
+    package mutating func name(_ name: String, id: UInt32) {
+        begin(.name, id: id)
+        write(UInt32(1))
+        write(name)
+        write(name)
+        write(UInt32(0))
+        end()
+    }
+
+    package mutating func version(_ number: UInt32 = 3) {
+        start = bytes.count
+        write(UInt32(0))
+        bytes.append(SFTPPacketType.version.rawValue)
+        write(number)
+        for one in SFTPExtension.allCases {
+            write(one.rawValue)
+            write(one.version)
+        }
+        end()
+    }
+
+    package mutating func limits(id: UInt32) {
+        begin(.extendedReply, id: id)
+        write(UInt64(SFTPLimits.maximumPacket))
+        write(UInt64(SFTPLimits.maximumRead))
+        write(UInt64(SFTPLimits.maximumWrite))
+        write(UInt64(SFTPLimits.maximumHandles))
+        end()
+    }
+
+    /// Space for data that is read straight into it; `fill` returns how much there is, or less than nothing for an error.
+    package mutating func data(id: UInt32, upTo count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
+        begin(.data, id: id)
+        write(UInt32(0))
+        let place = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: count))
+        let filled = bytes.withUnsafeMutableBytes { fill(UnsafeMutableRawBufferPointer(rebasing: $0[place...])) }
+        guard filled > 0 else {
+            bytes.removeLast(bytes.count - start)
+            return filled
+        }
+        bytes.removeLast(count - filled)
+        withUnsafeBytes(of: UInt32(filled).bigEndian) { bytes.replaceSubrange(place - 4..<place, with: $0) }
+        end()
+        return filled
+    }
+
+    package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+}
