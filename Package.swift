@@ -134,7 +134,7 @@ let package = Package(
         .executableTarget(
             name: "telepresence",
             dependencies: [
-                "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
+                "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "SFTP", "ControlAPI", "Kubernetes",
                 nioCore, nioPosix, logging, lifecycle, arguments,
             ],
             swiftSettings: settings),

@@ -124,6 +124,7 @@ struct InterceptRun {
         }
         do {
             if let problem = answer.mountProblem, wanted != .ifPossible { throw Failure(problem) }
+            if let place = options.mountCopy { try await snapshot(answer.environment, at: place, client) }
             let environment = ContainerEnvironment(
                 answer.environment, intercepts: made.compactMap(\.id), directory: directory(of: answer))
             try options.environment.write(environment.variables)
@@ -132,6 +133,15 @@ struct InterceptRun {
             throw error
         }
         return answer
+    }
+
+    /// The volumes as they are now, in a directory that is made, or is there and empty.
+    private func snapshot(_ environment: ProcessEnvironment, at place: String, _ client: DaemonClient) async throws {
+        let root = "/\(environment.workload).\(environment.namespace):\(environment.container)"
+        guard mkdir(place, 0o700) == 0 || errno == EEXIST else {
+            throw Failure("--mount-copy \(place.shown): \(String(cString: strerror(errno)))")
+        }
+        try await Cp.copy(client, environment) { copy in try copy.download(root, to: place) }
     }
 
     private func tell(_ ingest: IngestAnswer?) throws {

@@ -1,26 +1,26 @@
 import NIOCore
 import SSHClient
 
-/// A connection accepted for `-L`: asks for its channel, and leaves once that is glued on.
+/// A connection that was accepted, as for `-L`: asks for its channel, and leaves once that is glued on.
 final class AcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
-    private let forwarder: Forwarder
-    private let spec: ForwardSpec
+    private let pool: SSHClientPool
     private let target: ChannelTarget
+    private let failed: (SSHClientError) -> Void
     /// What NIO read because the app had ended its half already; no more than the kernel's receive buffer.
     private var held: [ByteBuffer] = []
     private var ended = false
 
-    init(forwarder: Forwarder, spec: ForwardSpec, target: ChannelTarget) {
-        self.forwarder = forwarder
-        self.spec = spec
+    init(pool: SSHClientPool, target: ChannelTarget, failed: @escaping (SSHClientError) -> Void) {
+        self.pool = pool
         self.target = target
+        self.failed = failed
     }
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
-        forwarder.pool.open(target, originator: Originator(channel.remoteAddress), glueTo: channel) { result in
+        pool.open(target, originator: Originator(channel.remoteAddress), glueTo: channel) { result in
             switch result {
             case .success:
                 for bytes in self.held { context.fireChannelRead(NIOAny(bytes)) }
@@ -28,7 +28,7 @@ final class AcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
                 if self.ended { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
                 context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
             case .failure(let error):
-                self.forwarder.report(self.spec, self.target, error)
+                self.failed(error)
                 AbortiveClose.close(channel)
             }
         }

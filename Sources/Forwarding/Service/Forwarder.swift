@@ -163,7 +163,9 @@ final class Forwarder {
                     switch spec.target {
                     case .endpoint(let target):
                         try channel.pipeline.syncOperations.addHandler(
-                            AcceptHandler(forwarder: loop.value, spec: spec, target: target))
+                            AcceptHandler(pool: loop.value.pool, target: target) {
+                                loop.value.report(spec, target, $0)
+                            })
                     case .socks:
                         try channel.pipeline.syncOperations.addHandler(
                             SOCKSHandler(opener: loop.value.throughManager(spec)))

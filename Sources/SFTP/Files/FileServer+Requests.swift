@@ -232,8 +232,11 @@ extension FileServer {
         switch try tree.place(reader.text()) {
         case .between(let names):
             try give(
-                OpenFile(.directory(.init(stream: nil, names: [".", ".."] + tree.names(in: names))), isReadOnly: true), id
-            )
+                OpenFile(
+                    .directory(
+                        .init(
+                            stream: nil, path: "/" + names.joined(separator: "/"),
+                            names: [".", ".."] + tree.names(in: names))), isReadOnly: true), id)
         case .mounted(let mount, let rest):
             let descriptor = try mount.open(rest, O_RDONLY | O_DIRECTORY | O_NONBLOCK)
             guard let stream = fdopendir(descriptor) else {
@@ -242,7 +245,7 @@ extension FileServer {
                 throw SFTPStatus(errno: error)
             }
             try give(
-                OpenFile(.directory(.init(stream: stream, names: [])), isReadOnly: mount.isReadOnly), id)
+                OpenFile(.directory(.init(stream: stream, path: "", names: [])), isReadOnly: mount.isReadOnly), id)
         }
     }
 
@@ -261,10 +264,10 @@ extension FileServer {
             }
         } else {
             for name in listing.names.prefix(Self.namesAtOnce) {
-                var status = stat()
-                status.st_mode = S_IFDIR | 0o555
-                status.st_nlink = 2
-                entries.append((name, status))
+                // A mount point whose volume is not there is listed, and nothing more.
+                var unknown = stat()
+                unknown.st_mode = S_IFDIR | 0o555
+                entries.append((name, (try? self.status("\(listing.path)/\(name)", follows: true)) ?? unknown))
             }
             listing.names.removeFirst(entries.count)
             file.content = .directory(listing)

@@ -11,6 +11,7 @@ final class OpenFile {
     struct Listing {
         var stream: OpaquePointer?
         /// Of a directory that is none of the file system's.
+        var path: String
         var names: [String]
     }
 

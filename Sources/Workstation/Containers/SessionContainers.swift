@@ -1,4 +1,6 @@
 import ControlAPI
+import Forwarding
+import Glibc
 import Logging
 import NIOCore
 import SSHClient
@@ -21,16 +23,30 @@ final class SessionContainers {
     private let pool: SSHClientPool
     /// Where mounts are made that nobody has chosen a place for.
     private let mountDirectory: String
+    /// Where programs of this machine speak SFTP with the manager.
+    private let socketPath: String
+    private var listener: SocketListener?
     private let namespace: () -> String
     private let logger: Logger
     private var entries: [Entry] = []
     private var lastNumber = 0
 
-    init(pool: SSHClientPool, mountDirectory: String, logger: Logger, namespace: @escaping () -> String) {
+    init(pool: SSHClientPool, paths: DaemonPaths, logger: Logger, namespace: @escaping () -> String) {
         self.pool = pool
-        self.mountDirectory = mountDirectory
+        mountDirectory = paths.mounts
+        socketPath = paths.files
         self.namespace = namespace
         self.logger = logger
+    }
+
+    func start() {
+        SocketListener.start(socketPath, to: FileMount.files, through: pool) { [weak self] result in
+            switch result {
+            case .success(let listener): self?.listener = listener
+            case .failure(let error):
+                self?.logger.warning("no files for telepresence cp", metadata: ["reason": "\(error)"])
+            }
+        }
     }
 
     // MARK: Environments
@@ -164,9 +180,15 @@ final class SessionContainers {
     }
 
     func close(completion: @escaping () -> Void) {
+        listener?.close()
+        listener = nil
         let mounts = entries.compactMap(\.mount)
         entries = []
-        end(mounts, completion)
+        end(mounts) { [mountDirectory] in
+            // It is empty now, if it was ever made.
+            rmdir(mountDirectory)
+            completion()
+        }
     }
 
     private func end(_ mounts: [FileMount], _ completion: @escaping () -> Void) {

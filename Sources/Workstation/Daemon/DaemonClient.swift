@@ -118,6 +118,27 @@ package struct DaemonClient: Sendable {
         try JSON.decode(ItemList<LocalIngest>.self, from: try await need(.get, "/v1/ingests")).items
     }
 
+    /// A connection on which the manager serves files by SFTP; the caller closes it.
+    package func files() throws -> CInt {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: paths.files.utf8) }
+        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw WorkstationError("a socket: \(SystemError.text(errno))") }
+        let connected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard connected == 0 else {
+            let isAbsent = errno == ENOENT || errno == ECONNREFUSED
+            let text = isAbsent ? "not connected: run telepresence connect first" : SystemError.text(errno)
+            close(descriptor)
+            throw WorkstationError(isAbsent ? text : "\(paths.files): \(text)")
+        }
+        return descriptor
+    }
+
     private func need(
         _ method: HTTPExchange.Method, _ path: String, _ body: String? = nil, timeout: TimeAmount = timeout
     ) async throws -> String {

@@ -15,6 +15,8 @@ package struct DaemonPaths: Hashable, Sendable {
     package var socket: String { "\(runtimeDirectory)/\(name).sock" }
     package var lock: String { "\(runtimeDirectory)/\(name).lock" }
     package var helperSocket: String { "\(runtimeDirectory)/\(name).helper" }
+    /// Where SFTP is spoken with the manager.
+    package var files: String { "\(runtimeDirectory)/\(name).files" }
     /// Where files of containers are mounted that nobody has chosen a place for.
     package var mounts: String { "\(runtimeDirectory)/\(name).mounts" }
     package var log: String { "\(stateDirectory)/\(name).log" }

@@ -114,7 +114,7 @@ final class DaemonProcess {
         _ settings: SessionSettings, _ client: SSHClientConfiguration, _ paths: DaemonPaths, _ log: DaemonLog
     ) throws {
         let session = try Session(
-            settings: settings, client: client, helperSocket: paths.helperSocket, mountDirectory: paths.mounts, eventLoop: eventLoop,
+            settings: settings, client: client, paths: paths, eventLoop: eventLoop,
             logger: log.logger("session"))
         session.onNeedsTerminal = { [weak self] command in self?.link?.send(LaunchReport.needsTerminal(command)) }
         session.onEnded = { [weak self] error in self?.sessionEnded(error) }

@@ -56,11 +56,11 @@ final class Session {
     var onEnded: ((SSHClientError) -> Void)?
 
     init(
-        settings: SessionSettings, client: SSHClientConfiguration, helperSocket: String, mountDirectory: String,
-        eventLoop: any EventLoop, logger: Logger
+        settings: SessionSettings, client: SSHClientConfiguration, paths: DaemonPaths, eventLoop: any EventLoop,
+        logger: Logger
     ) throws {
         self.settings = settings
-        self.helperSocket = helperSocket
+        helperSocket = paths.helperSocket
         ranges =
             settings.routes.isNamesOnly
             ? NameRanges(session: settings.name, range: NetworkPrefix(settings.routes.virtualSubnets)) : nil
@@ -77,7 +77,7 @@ final class Session {
         prober = SessionProber(pool: pool)
         var namespace: () -> String = { "default" }
         intercepts = SessionIntercepts(pool: pool, logger: logger) { namespace() }
-        containers = SessionContainers(pool: pool, mountDirectory: mountDirectory, logger: logger) { namespace() }
+        containers = SessionContainers(pool: pool, paths: paths, logger: logger) { namespace() }
         namespace = { [weak self] in self?.settings.namespace ?? self?.cluster?.namespace ?? "default" }
         handle = { [weak self] in self?.handle($0) }
     }
@@ -95,6 +95,7 @@ final class Session {
 
     private func setUp(_ completion: @escaping (Result<Void, any Error>) -> Void) {
         watch()
+        containers.start()
         switch settings.mode {
         case .socks: listen(completion)
         case .full, .rootless: makeNetwork(completion)
