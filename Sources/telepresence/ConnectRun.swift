@@ -135,13 +135,14 @@ final class ConnectRun {
     }
 
     /// Runs the command, or another in its place, and ends the session when it has ended, after `before`; its exit status.
-    /// `ended` is called when the session ends first, or a signal is to end a command that may not take it.
+    /// `entering`: the namespace of a rootless session, if it is one. `ended` is called when the session ends first, or a signal is to end a command that may not take it.
     func runCommand(
-        _ other: [String]? = nil, in status: DaemonStatus, ended: @escaping @Sendable () -> Void = {},
+        _ other: [String]? = nil, in status: DaemonStatus, entering: Bool = true, ended: @escaping @Sendable () -> Void = {},
         before: () async -> Void = {}, thenQuit client: DaemonClient?
     ) async throws -> Int32 {
         SessionEnvironment.set(for: status)
-        let code = try await runCommand(SessionEnvironment.command(other ?? command, in: status), ended)
+        let words = other ?? command
+        let code = try await runCommand(entering ? SessionEnvironment.command(words, in: status) : words, ended)
         await before()
         guard let client else { return code }
         say("Disconnecting...")

@@ -94,7 +94,7 @@ struct InterceptRun {
         }
         defer { watcher.cancel() }
         return try await run.runCommand(
-            command, in: status, ended: { contained?.stop() }, before: { await undo(made, client, ingest) },
+            command, in: status, entering: contained?.isInside(status) ?? true, ended: { contained?.stop() }, before: { await undo(made, client, ingest) },
             thenQuit: isOurs ? client : nil)
     }
 
@@ -115,6 +115,7 @@ struct InterceptRun {
         case .ifPossible: request.mount = IngestRequest.Mount()
         case .at(let mount): request.mount = mount
         }
+        if options.dockerRun { request.mount?.isOutside = true }
         let answer: IngestAnswer
         do {
             answer = try await client.ingest(request)

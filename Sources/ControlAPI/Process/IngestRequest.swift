@@ -4,10 +4,13 @@ package struct IngestRequest: Codable, Hashable, Sendable {
         /// Where it is to appear: absolute. `nil`: a place of the daemon's.
         package var directory: String?
         package var isReadOnly: Bool
+        /// Where this machine's container engines see it, also in a session that has a namespace of its own.
+        package var isOutside: Bool
 
-        package init(directory: String? = nil, isReadOnly: Bool = false) {
+        package init(directory: String? = nil, isReadOnly: Bool = false, isOutside: Bool = false) {
             self.directory = directory
             self.isReadOnly = isReadOnly
+            self.isOutside = isOutside
         }
     }
 

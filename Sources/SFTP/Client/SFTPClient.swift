@@ -1,4 +1,5 @@
 import Glibc
+import NIOCore
 
 /// The client's end of an SFTP connection on a blocking descriptor. Each call blocks its thread until it is answered; it is
 /// of one thread at a time.
@@ -28,8 +29,10 @@ package final class SFTPClient {
     /// Takes the descriptor over.
     package init(_ descriptor: CInt) throws {
         self.descriptor = descriptor
-        var greeting: [UInt8] = [0, 0, 0, 5, SFTPPacketType.initialize.rawValue]
-        greeting += [0, 0, 0, 3]
+        var greeting = ByteBuffer()
+        greeting.writeInteger(UInt32(5))
+        greeting.writeInteger(SFTPPacketType.initialize.rawValue)
+        greeting.writeInteger(UInt32(3))
         try send(greeting)
         let answer = try packet()
         guard answer.first == SFTPPacketType.version.rawValue else { throw ConnectionLost(description: "no SFTP there") }
@@ -39,8 +42,8 @@ package final class SFTPClient {
 
     // MARK: Packets
 
-    private func send(_ bytes: [UInt8]) throws {
-        try bytes.withUnsafeBytes { bytes in
+    private func send(_ bytes: ByteBuffer) throws {
+        try bytes.withUnsafeReadableBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {
                 let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
@@ -89,7 +92,7 @@ package final class SFTPClient {
 
     private func begin(_ type: SFTPPacketType, _ write: (inout SFTPWriter) -> Void) throws -> UInt32 {
         lastID &+= 1
-        var writer = SFTPWriter()
+        var writer = SFTPWriter(capacity: Self.pieceSize + 256)
         writer.begin(type, id: lastID)
         write(&writer)
         writer.end()

@@ -1,4 +1,5 @@
 import Glibc
+import NIOCore
 
 /// Serves SFTP, version 3, on one connection, from a tree of files. Blocks the thread that it runs on; it is of no other.
 ///
@@ -40,7 +41,7 @@ package final class FileServer {
                     return
                 }
                 used += length
-                if output.bytes.count >= Self.outputSize, !flush(descriptor) { return }
+                if output.bytes.readableBytes >= Self.outputSize, !flush(descriptor) { return }
             }
             memmove(base, base + used, filled - used)
             filled -= used
@@ -50,7 +51,7 @@ package final class FileServer {
 
     private func flush(_ descriptor: CInt) -> Bool {
         defer { output.removeAll() }
-        return output.bytes.withUnsafeBytes { bytes in
+        return output.bytes.withUnsafeReadableBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {
                 let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
@@ -80,7 +81,7 @@ package final class FileServer {
                 used += length
             }
             defer { output.removeAll() }
-            return output.bytes
+            return Array(output.bytes.readableBytesView)
         }
     }
 

@@ -98,7 +98,7 @@ package struct SFTPRouter {
         if type == .initialize {
             var writer = SFTPWriter()
             writer.version()
-            return effects.append(.toClient(ByteBuffer(bytes: writer.bytes)))
+            return effects.append(.toClient(writer.bytes))
         }
         guard type.isRequest else { return answer(.unsupported, id) }
         var isByHandle = type.hasHandle
@@ -108,7 +108,7 @@ package struct SFTPRouter {
             guard kind != .limits else {
                 var writer = SFTPWriter()
                 writer.limits(id: id)
-                return effects.append(.toClient(ByteBuffer(bytes: writer.bytes)))
+                return effects.append(.toClient(writer.bytes))
             }
             isByHandle = kind.hasHandle
         }
@@ -175,7 +175,7 @@ package struct SFTPRouter {
     private mutating func answer(_ status: SFTPStatus, _ id: UInt32) {
         var writer = SFTPWriter()
         writer.status(status, id: id)
-        effects.append(.toClient(ByteBuffer(bytes: writer.bytes)))
+        effects.append(.toClient(writer.bytes))
     }
 
     // MARK: The root
@@ -196,7 +196,7 @@ package struct SFTPRouter {
         case .extended: return answer(.unsupported, id)
         default: return answer(SFTPStatus(.permissionDenied, "a workload comes first: /hello/…"), id)
         }
-        effects.append(.toClient(ByteBuffer(bytes: writer.bytes)))
+        effects.append(.toClient(writer.bytes))
     }
 
     private static let directory: SFTPAttributes = {
@@ -215,7 +215,7 @@ package struct SFTPRouter {
         case .fstat:
             var writer = SFTPWriter()
             writer.attributes(Self.directory, id: id)
-            effects.append(.toClient(ByteBuffer(bytes: writer.bytes)))
+            effects.append(.toClient(writer.bytes))
         case .readdir:
             guard let names else {
                 waitingForNames.append((handle.number, id))
@@ -238,7 +238,7 @@ package struct SFTPRouter {
             Self.directory.write(to: &writer)
         }
         writer.end()
-        effects.append(.toClient(ByteBuffer(bytes: writer.bytes)))
+        effects.append(.toClient(writer.bytes))
     }
 
     package mutating func workloads(_ names: [String]) -> [Effect] {

@@ -1,34 +1,35 @@
+package import NIOCore
+
 /// Packets one behind the other, each with its length.
 package struct SFTPWriter {
-    package private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: ByteBuffer
     private var start = 0
 
-    package init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+    package init(capacity: Int = 256) { bytes = ByteBufferAllocator().buffer(capacity: capacity) }
 
     package mutating func write<Integer: FixedWidthInteger>(_ value: Integer) {
-        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        bytes.writeInteger(value)
     }
 
     package mutating func write(_ text: some StringProtocol) {
         write(UInt32(text.utf8.count))
-        bytes.append(contentsOf: text.utf8)
+        bytes.writeString(String(text))
     }
 
     package mutating func write(_ string: UnsafeRawBufferPointer) {
         write(UInt32(string.count))
-        bytes.append(contentsOf: string)
+        bytes.writeBytes(string)
     }
 
     package mutating func begin(_ type: SFTPPacketType, id: UInt32) {
-        start = bytes.count
+        start = bytes.writerIndex
         write(UInt32(0))
-        bytes.append(type.rawValue)
+        bytes.writeInteger(type.rawValue)
         write(id)
     }
 
     package mutating func end() {
-        let length = UInt32(bytes.count - start - 4)
-        withUnsafeBytes(of: length.bigEndian) { bytes.replaceSubrange(start..<start + 4, with: $0) }
+        bytes.setInteger(UInt32(bytes.writerIndex - start - 4), at: start)
     }
 
     package mutating func status(_ status: SFTPStatus, id: UInt32) {
@@ -64,9 +65,9 @@ package struct SFTPWriter {
     }
 
     package mutating func version(_ number: UInt32 = 3) {
-        start = bytes.count
+        start = bytes.writerIndex
         write(UInt32(0))
-        bytes.append(SFTPPacketType.version.rawValue)
+        bytes.writeInteger(SFTPPacketType.version.rawValue)
         write(number)
         for one in SFTPExtension.allCases {
             write(one.rawValue)
@@ -88,18 +89,20 @@ package struct SFTPWriter {
     package mutating func data(id: UInt32, upTo count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
         begin(.data, id: id)
         write(UInt32(0))
-        let place = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: count))
-        let filled = bytes.withUnsafeMutableBytes { fill(UnsafeMutableRawBufferPointer(rebasing: $0[place...])) }
+        let place = bytes.writerIndex
+        var filled = 0
+        bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+            filled = fill(UnsafeMutableRawBufferPointer(rebasing: space[..<count]))
+            return max(filled, 0)
+        }
         guard filled > 0 else {
-            bytes.removeLast(bytes.count - start)
+            bytes.moveWriterIndex(to: start)
             return filled
         }
-        bytes.removeLast(count - filled)
-        withUnsafeBytes(of: UInt32(filled).bigEndian) { bytes.replaceSubrange(place - 4..<place, with: $0) }
+        bytes.setInteger(UInt32(filled), at: place - 4)
         end()
         return filled
     }
 
-    package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+    package mutating func removeAll() { bytes.clear() }
 }

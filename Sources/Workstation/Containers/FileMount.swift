@@ -31,6 +31,8 @@ final class FileMount {
     /// The directory is ours to make and to remove.
     private let isOwn: Bool
     private let isReadOnly: Bool
+    /// In whose namespace it is made, `PROCESS:STARTED`; `nil`: in ours.
+    private let holder: String?
     private let pool: SSHClientPool
     private let logger: Logger
     private var state = State.idle
@@ -39,17 +41,28 @@ final class FileMount {
     private(set) var problem: String?
 
     init(
-        source: String, directory: String, isOwn: Bool, isReadOnly: Bool, pool: SSHClientPool, logger: Logger
+        source: String, directory: String, isOwn: Bool, isReadOnly: Bool, in holder: String?, pool: SSHClientPool,
+        logger: Logger
     ) {
         self.source = source
         self.directory = directory
         self.isOwn = isOwn
         self.isReadOnly = isReadOnly
+        self.holder = holder
         self.pool = pool
         self.logger = logger
     }
 
     var isMounted: Bool { state == .mounted }
+
+    private var isListed: Bool {
+        MountTable.contains(directory, of: holder.map { String($0.prefix { $0 != ":" }) } ?? "self")
+    }
+
+    /// What enters the namespace before.
+    private var entrance: [String] {
+        holder.map { ["/proc/self/exe", "network-helper", "--enter", $0, "--"] } ?? []
+    }
 
     // MARK: Beginning
 
@@ -89,7 +102,7 @@ final class FileMount {
             }
             return nil
         }
-        if MountTable.contains(directory) { return WorkstationError("\(directory): something is mounted there already") }
+        if isListed { return WorkstationError("\(directory): something is mounted there already") }
         var status = stat()
         guard stat(directory, &status) == 0 else {
             return WorkstationError("--mount \(directory): \(SystemError.text(errno))", exitCode: 2)
@@ -151,7 +164,9 @@ final class FileMount {
     private var arguments: [String] {
         var options = ["passive", "fsname=telepresence:\(source)", "transform_symlinks", "idmap=user"]
         if isReadOnly { options.append("ro") }
-        return ["sshfs", "-f", "-o", options.joined(separator: ","), ":/\(source)", directory]
+        // Root may look at what is root's, and with FUSE nobody else may.
+        if geteuid() == 0, holder == nil { options.append("allow_other") }
+        return entrance + ["sshfs", "-f", "-o", options.joined(separator: ","), ":/\(source)", directory]
     }
 
     private func run(_ socket: CInt, _ app: any Channel, _ completion: @escaping (WorkstationError?) -> Void) {
@@ -172,7 +187,7 @@ final class FileMount {
         guard state == .starting, let process else {
             return completion(WorkstationError(problem ?? "sshfs has ended"))
         }
-        if MountTable.contains(directory) {
+        if isListed {
             state = .mounted
             problem = nil
             logger.info("mounted", metadata: ["source": "\(source)", "directory": "\(directory)"])
@@ -241,7 +256,7 @@ final class FileMount {
 
     /// What a process that was killed leaves mounted, and the directory if it is ours.
     private func remove() {
-        if MountTable.contains(directory) { _ = try? Spawn.run(["fusermount3", "-u", "-z", directory], descriptor: nil) }
+        if isListed { _ = try? Spawn.run(entrance + ["fusermount3", "-u", "-z", directory], descriptor: nil) }
         if isOwn { rmdir(directory) }
     }
 }

@@ -2,8 +2,9 @@ import Glibc
 
 /// What is mounted, as the kernel lists it (proc_pid_mountinfo(5)): a look that no file system can delay.
 enum MountTable {
-    static func contains(_ directory: String) -> Bool {
-        guard let file = fopen("/proc/self/mountinfo", "re") else { return false }
+    /// As a process sees it.
+    static func contains(_ directory: String, of process: String = "self") -> Bool {
+        guard let file = fopen("/proc/\(process)/mountinfo", "re") else { return false }
         defer { fclose(file) }
         var line: UnsafeMutablePointer<CChar>?
         var room = 0

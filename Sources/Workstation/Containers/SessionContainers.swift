@@ -27,6 +27,8 @@ final class SessionContainers {
     private let socketPath: String
     private var listener: SocketListener?
     private let namespace: () -> String
+    /// Of a rootless session, whose commands see what is mounted there.
+    var holder: String?
     private let logger: Logger
     private var entries: [Entry] = []
     private var lastNumber = 0
@@ -137,8 +139,8 @@ final class SessionContainers {
             ?? "\(mountDirectory)/\(environment.workload)-\(environment.container)-\(lastNumber)"
         let source = "\(environment.workload).\(environment.namespace):\(environment.container)"
         let mount = FileMount(
-            source: source, directory: place, isOwn: wanted.directory == nil, isReadOnly: wanted.isReadOnly, pool: pool,
-            logger: logger)
+            source: source, directory: place, isOwn: wanted.directory == nil, isReadOnly: wanted.isReadOnly,
+            in: wanted.isOutside ? nil : holder, pool: pool, logger: logger)
         mount.begin { [weak self] problem in
             guard let self else { return }
             var answer = IngestAnswer(ingest: entry.local, environment: environment)

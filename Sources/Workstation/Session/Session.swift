@@ -203,6 +203,7 @@ final class Session {
                 "routes": "\(answer.routes.map(\.description).joined(separator: ","))",
             ])
         intercepts.inside = settings.mode == .rootless ? NamespaceSockets(network, on: eventLoop) : nil
+        containers.holder = settings.mode == .rootless ? network.answer.holder?.description : nil
         // What we made ourselves tells nothing of the path.
         if settings.mode == .full { monitor?.ignore(interface: answer.interfaceIndex) }
         let session = NIOLoopBound(self, eventLoop: eventLoop)
