@@ -181,7 +181,8 @@ struct AgentCLI: AsyncParsableCommand {
             kind: kind ?? environment("AGENT_KIND") ?? "deployment", name: workload,
             namespace: namespace ?? environment("AGENT_NAMESPACE") ?? "default",
             pod: environment("POD_NAME") ?? environment("HOSTNAME") ?? "", version: ManagerVersion.string,
-            ports: ports, containers: containers.map(\.told))
+            ports: ports, containers: containers.map(\.told),
+            replaced: environment("AGENT_REPLACES"))
         var configuration = AgentConfiguration(hello: hello, manager: client)
         configuration.containers = containers
         configuration.listenHost = listen ?? environment("AGENT_LISTEN") ?? "0.0.0.0"

@@ -38,10 +38,12 @@ package struct AgentHello: Codable, Hashable, Sendable {
     package var ports: [Port]
     /// The app's own first. `nil`: an agent that knows no `AgentStream`.
     package var containers: [Container]?
+    /// The container that is not there while the agent stands for it.
+    package var replaced: String?
 
     package init(
         kind: String, name: String, namespace: String, pod: String, version: String, ports: [Port],
-        containers: [Container]? = nil
+        containers: [Container]? = nil, replaced: String? = nil
     ) {
         self.kind = kind
         self.name = name
@@ -50,5 +52,6 @@ package struct AgentHello: Codable, Hashable, Sendable {
         self.version = version
         self.ports = ports
         self.containers = containers
+        self.replaced = replaced
     }
 }

@@ -7,6 +7,8 @@ package struct InterceptRequest: Codable, Hashable, Sendable {
     /// The service's port: a number or a name; `nil` for the only one.
     package var servicePort: String?
     package var isDatagram: Bool
+    /// The app's container is not there meanwhile.
+    package var isReplacing: Bool = false
     /// Of the workload's containers, the one whose port is meant.
     package var container: String?
     /// Where the traffic goes, on this machine or near it.

@@ -3,7 +3,7 @@
 ///
 /// Options, with percent-encoding where a value has `&`, `=`, `:` or `%`: `http-header=NAME=REGEX` (repeatable),
 /// `http-path-prefix=`, `http-path-equal=`, `http-path-regex=`, `http-method=` (repeatable), `wiretap`, `protected`,
-/// `probes`, `udp`, `container=NAME`, `lease=SECONDS`, `holder=TEXT`.
+/// `probes`, `udp`, `replace`, `container=NAME`, `lease=SECONDS`, `holder=TEXT`.
 package struct InterceptSpec: Hashable, Sendable {
     package enum Mode: String, Hashable, Sendable, Codable {
         /// The traffic goes to the holder.
@@ -28,6 +28,8 @@ package struct InterceptSpec: Hashable, Sendable {
     /// Health probes go to the holder, too.
     package var takesProbes = false
     package var isDatagram = false
+    /// The app's container is not there meanwhile.
+    package var isReplacing = false
     /// Of the workload's containers, the one whose port is meant.
     package var container: String?
     /// Seconds for which a holder that was lost may come back.
@@ -87,6 +89,7 @@ package struct InterceptSpec: Hashable, Sendable {
         case "protected": isProtected = true
         case "probes": takesProbes = true
         case "udp": isDatagram = true
+        case "replace": isReplacing = true
         case "container":
             let name = try text()
             guard Self.isLabel(name) else {
@@ -120,6 +123,7 @@ package struct InterceptSpec: Hashable, Sendable {
         if isProtected { options.append("protected") }
         if takesProbes { options.append("probes") }
         if isDatagram { options.append("udp") }
+        if isReplacing { options.append("replace") }
         if let container { options.append("container=" + container) }
         if lease > 0 { options.append("lease=\(lease)") }
         if let holder { options.append("holder=" + Self.encoded(holder)) }

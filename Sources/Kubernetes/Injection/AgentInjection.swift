@@ -30,9 +30,11 @@ package enum AgentInjection {
         let originals = services.map { undone(service: $0, of: shown(original)) ?? $0 }
         let routes = try AgentRoutes(workload: original, services: originals)
         var changed = original
-        let record = InjectionRecord(routes, of: original)
+        let record = try InjectionRecord(routes, of: original, replacing: options.replaced)
         record.rename(in: &changed)
-        routes.addContainer(to: &changed, agent(routes, original, options), volume: tokenVolume)
+        record.leaveOut(in: &changed)
+        routes.addContainer(
+            to: &changed, agent(routes, original, options, replaced: record.replaced?.name), volume: tokenVolume)
         changed["metadata"]?.setAnnotation(workloadAnnotation, record.text)
         return InjectionPlan(
             workload: changed, services: serviceChanges(workload: changed, services: services), ports: routes.ports)
@@ -50,6 +52,11 @@ package enum AgentInjection {
 
     package static func hasAgent(_ workload: JSONValue) -> Bool {
         containers(workload).contains { $0["name"]?.string == container }
+    }
+
+    /// The container that is left out of a workload.
+    package static func replaced(in workload: JSONValue) -> String? {
+        InjectionRecord(workload["metadata"]?["annotations"]?[workloadAnnotation]?.string)?.replaced?.name
     }
 
     static func containers(_ workload: JSONValue) -> [JSONValue] {
@@ -84,7 +91,7 @@ package enum AgentInjection {
     // MARK: The container
 
     private static func agent(
-        _ routes: AgentRoutes, _ workload: JSONValue, _ options: InjectionOptions
+        _ routes: AgentRoutes, _ workload: JSONValue, _ options: InjectionOptions, replaced: String?
     ) -> JSONValue {
         func value(_ name: String, _ text: String) -> JSONValue { ["name": .string(name), "value": .string(text)] }
         func field(_ name: String, _ path: String) -> JSONValue {
@@ -108,7 +115,9 @@ package enum AgentInjection {
             value("MANAGER_HOST", options.managerHost), value("MANAGER_PORT", "\(options.managerPort)"),
             value("MANAGER_HOST_KEY", options.managerHostKey), value("AGENT_TOKEN", "\(tokenDirectory)/token"),
         ]
-        let paths = probePaths(workload)
+        if let replaced { environment.append(value("AGENT_REPLACES", replaced)) }
+        // Nobody else answers for a container that is not there.
+        let paths = replaced == nil ? probePaths(workload) : []
         if !paths.isEmpty { environment.append(value("PROBE_PATHS", paths.joined(separator: ","))) }
         var agent: JSONValue = [
             "name": .string(container), "image": .string(options.image), "args": ["agent"],
@@ -204,10 +213,12 @@ package enum AgentInjection {
         let text = workload["metadata"]?["annotations"]?[workloadAnnotation]?.string
         guard text != nil || hasAgent(workload) else { return nil }
         var changed = workload
-        InjectionRecord(text)?.undo(in: &changed)
+        let record = InjectionRecord(text)
+        record?.undo(in: &changed)
         func kept(_ items: [JSONValue], _ name: String) -> [JSONValue] { items.filter { $0["name"]?.string != name } }
         let others = kept(containers(changed), container)
         changed["spec"]?["template"]?["spec"]?["containers"] = .array(others)
+        record?.putBack(in: &changed)
         let volumes = kept(workload["spec"]?["template"]?["spec"]?["volumes"]?.array ?? [], volume)
         changed["spec"]?["template"]?["spec"]?["volumes"] = volumes.isEmpty ? nil : .array(volumes)
         changed["metadata"]?.removeAnnotation(workloadAnnotation)

@@ -8,6 +8,10 @@ package struct InjectionOptions: Sendable {
     /// A fingerprint.
     package var managerHostKey: String
     package var logLevel = "info"
+    /// A container that is left out while the agent stands for it; `appContainer` for the one whose port is taken over.
+    package var replaced: String?
+
+    package static let appContainer = "*"
 
     package init(image: String, managerHost: String, managerHostKey: String) {
         self.image = image

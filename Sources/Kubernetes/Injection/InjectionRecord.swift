@@ -9,9 +9,43 @@ struct InjectionRecord: Codable, Hashable, Sendable {
         var to: String
     }
 
-    var renamed: [Rename]
+    /// A container that was left out, as it was, and where it stood.
+    struct Replaced: Codable, Hashable, Sendable {
+        var index: Int
+        var container: JSONValue
 
-    init(_ routes: AgentRoutes, of workload: JSONValue) { renamed = routes.renames }
+        var name: String { container["name"]?.string ?? "" }
+    }
+
+    var renamed: [Rename]
+    var replaced: Replaced?
+
+    init(_ routes: AgentRoutes, of workload: JSONValue, replacing name: String?) throws(InjectionRefusal) {
+        renamed = routes.renames
+        guard let name else { return }
+        let containers = AgentInjection.containers(workload)
+        let app = routes.ports.compactMap(\.container).first ?? containers.first?["name"]?.string
+        let wanted = name == InjectionOptions.appContainer ? app : name
+        guard let index = containers.firstIndex(where: { $0["name"]?.string == wanted }) else {
+            throw InjectionRefusal("\(AgentInjection.shown(workload)) has no container \(wanted ?? "")")
+        }
+        replaced = Replaced(index: index, container: containers[index])
+    }
+
+    func leaveOut(in workload: inout JSONValue) {
+        guard let replaced else { return }
+        let others = AgentInjection.containers(workload).filter { $0["name"]?.string != replaced.name }
+        workload["spec"]?["template"]?["spec"]?["containers"] = .array(others)
+    }
+
+    /// Once the agent is out.
+    func putBack(in workload: inout JSONValue) {
+        guard let replaced else { return }
+        var containers = AgentInjection.containers(workload)
+        guard !containers.contains(where: { $0["name"]?.string == replaced.name }) else { return }
+        containers.insert(replaced.container, at: min(replaced.index, containers.count))
+        workload["spec"]?["template"]?["spec"]?["containers"] = .array(containers)
+    }
 
     /// `nil` for what is none of ours.
     init?(_ text: String?) {

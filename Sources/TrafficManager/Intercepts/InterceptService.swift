@@ -24,6 +24,7 @@ package final class InterceptService: Sendable {
         var agents: [UInt64: AgentLink] = [:]
         var waiting: [String: [UInt64: Waiting]] = [:]
         var lastNumber: UInt64 = 0
+        var hasReplaced = false
     }
 
     private let state = Mutex(State())
@@ -36,6 +37,7 @@ package final class InterceptService: Sendable {
     let streams = AgentStreams()
     private let logger: Logger
     private let now: @Sendable () -> Int64
+    private let startedAt: Int64
 
     package init(
         directory: Directory, cluster: WorkloadService? = nil, namespace: String, excludedVariables: [String] = [],
@@ -47,6 +49,7 @@ package final class InterceptService: Sendable {
         self.namespace = namespace
         self.logger = logger
         self.now = now
+        startedAt = now()
     }
 
     // MARK: Holders
@@ -80,6 +83,7 @@ package final class InterceptService: Sendable {
             return result
         }
         if let failure = Self.failure(result, claim.workload) { return .failure(failure) }
+        replaceContainers()
         wantAgent(claim.workload)
         if case .success(let id) = result {
             logger.info("intercept began", metadata: ["intercept": "\(id)", "holder": "\(claim.holder.name)"])
@@ -115,6 +119,12 @@ package final class InterceptService: Sendable {
         guard port > 0 else {
             return .failure(
                 OpenFailure(.administrativelyProhibited, "an intercept of \(spec.name) needs the service's port"))
+        }
+        guard !spec.isReplacing || cluster != nil else {
+            return .failure(
+                OpenFailure(
+                    .administrativelyProhibited,
+                    "a container is replaced where the manager has a Kubernetes cluster, and here it has none"))
         }
         guard !spec.isDatagram || spec.filter.isEmpty else {
             return .failure(OpenFailure(.administrativelyProhibited, "filters look at HTTP, which UDP is not"))
@@ -215,6 +225,31 @@ package final class InterceptService: Sendable {
             return takeWaiting(&state, of: before.subtracting(state.table.intercepts.keys))
         }
         fail(orphans)
+        replaceContainers()
+    }
+
+    /// How long after its start a manager leaves containers out whose holders may come back.
+    private static let restoreDelay: Int64 = 60
+
+    /// Has the containers left out that intercepts stand for, and no others.
+    private func replaceContainers() {
+        guard let cluster else { return }
+        let wanted = state.withLock { state in
+            state.table.intercepts.values.filter(\.spec.isReplacing).sorted { $0.id < $1.id }
+                .map { ($0.workload, $0.spec.container ?? InjectionOptions.appContainer) }
+        }
+        cluster.replace(
+            wanted.compactMap { workload, container in
+                cluster.find(workload.name, namespace: workload.namespace).map { ($0, container) }
+            }, mayRestore: now() - startedAt > Self.restoreDelay || hasReplaced(wanted.isEmpty))
+    }
+
+    /// Whether an intercept that stood for a container has been seen here: then none is missing that was there before.
+    private func hasReplaced(_ isNone: Bool) -> Bool {
+        state.withLock { state in
+            if !isNone { state.hasReplaced = true }
+            return state.hasReplaced
+        }
     }
 
     /// Ends an intercept, whoever holds it; the session that had it, and what it had asked for.
@@ -227,12 +262,14 @@ package final class InterceptService: Sendable {
             return (info, takeWaiting(&state, of: [id]))
         }
         fail(orphans)
+        replaceContainers()
         if let info { logger.info("intercept revoked", metadata: ["intercept": "\(info.id)"]) }
         return info
     }
 
     /// Ends the leases that are over; called now and then.
     package func expire() {
+        defer { replaceContainers() }
         let orphans = state.withLock { state -> [Waiting] in
             let before = Set(state.table.intercepts.keys)
             guard state.table.expire(now: now()) else { return [] }

@@ -178,6 +178,9 @@ struct InterceptTable: Sendable {
             return (.agentError, problem)
         }
         if intercept.session == nil { return (.waiting, "\(intercept.holder.name) is away") }
+        if intercept.spec.isReplacing, let app = followers.first(where: { $0.hello.replaced == nil }) {
+            return (.waiting, "waiting for the app in \(app.hello.pod) to end")
+        }
         let late = followers.first { $0.report.revision < intercept.revision }
         return late.map { (.waiting, "waiting for the traffic-agent in \($0.hello.pod)") } ?? (.active, nil)
     }

@@ -8,6 +8,8 @@ struct ClusterWorkload: Hashable, Sendable {
     /// Of its pods.
     var labels: [String: String]
     var hasAgent: Bool
+    /// The container that is not there while an agent stands for it.
+    var replaced: String?
     /// Why it cannot be intercepted, whatever its services are.
     var problem: String?
 
@@ -24,6 +26,7 @@ struct ClusterWorkload: Hashable, Sendable {
         let template = object["spec"]?["template"]
         labels = (template?["metadata"]?["labels"]?.object ?? [:]).compactMapValues(\.string)
         hasAgent = AgentInjection.hasAgent(object)
+        replaced = AgentInjection.replaced(in: object)
         if object["spec"]?["replicas"]?.integer == 0 {
             problem = "\(resource.kind.lowercased()) \(name) has no replicas"
         } else if object["spec"]?["paused"] == true {

@@ -31,7 +31,14 @@ package final class WorkloadService: ServiceLifecycle.Service {
         var workloads: [Key: ClusterWorkload] = [:]
         var arriving: [Int: Set<Key>] = [:]
         var progress: [Key: Progress] = [:]
+        /// The containers that are to be left out.
+        var replaced: [Key: String] = [:]
+        /// When that was last tried.
+        var tried: [Key: ContinuousClock.Instant] = [:]
     }
+
+    /// Between attempts to have a container back, or gone.
+    private static let retryInterval = Duration.seconds(10)
 
     private let client: KubernetesClient
     private let namespaces: [String]
@@ -148,7 +155,35 @@ package final class WorkloadService: ServiceLifecycle.Service {
         if isNew { sink.yield(workload) }
     }
 
+    /// Has containers left out for as long as they are in `wanted`, and all others put back if `mayRestore`.
+    func replace(_ wanted: [(workload: ClusterWorkload, container: String)], mayRestore: Bool) {
+        func key(_ workload: ClusterWorkload) -> Key {
+            Key(namespace: workload.namespace, name: workload.name, kind: workload.kind)
+        }
+        let now = ContinuousClock.now
+        let changed = state.withLock { state -> [ClusterWorkload] in
+            state.replaced = Dictionary(
+                wanted.map { (key($0.workload), $0.container) }, uniquingKeysWith: { first, _ in first })
+            let others = state.workloads.filter { key, workload in
+                let container = state.replaced[key]
+                let isAsWanted =
+                    container == workload.replaced
+                    || container == InjectionOptions.appContainer && workload.replaced != nil
+                guard !isAsWanted, container != nil || mayRestore else { return false }
+                if case .installing = state.progress[key] { return false }
+                return state.tried[key].map { $0 + Self.retryInterval < now } ?? true
+            }
+            for key in others.keys { state.tried[key] = now }
+            return Array(others.values)
+        }
+        for workload in changed { wantAgent(workload) }
+    }
+
     private func install(_ workload: ClusterWorkload) async {
+        var options = options
+        options.replaced = state.withLock {
+            $0.replaced[Key(namespace: workload.namespace, name: workload.name, kind: workload.kind)]
+        }
         let metadata: Logger.Metadata = ["workload": "\(workload.kind)/\(workload.name)"]
         logger.info("installing an agent", metadata: metadata)
         do {

@@ -131,6 +131,7 @@ final class SessionIntercepts {
         spec.isProtected = request.isProtected
         spec.takesProbes = request.takesProbes
         spec.isDatagram = request.isDatagram
+        spec.isReplacing = request.isReplacing
         spec.container = request.container
         spec.lease = Self.lease
         spec.holder = Self.holder
