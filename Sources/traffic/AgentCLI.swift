@@ -165,6 +165,8 @@ struct AgentCLI: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // What is written into the app's volumes is for the app to read.
+        umask(0o022)
         let address = try managerAddress()
         let credential = try credential()
         let pin = try required(managerHostKey, "MANAGER_HOST_KEY", "--manager-host-key")

@@ -131,7 +131,7 @@ package enum AgentInjection {
             ],
             "volumeMounts": [["name": .string(volume), "mountPath": .string(tokenDirectory), "readOnly": true]],
         ]
-        ContainerCopies.add(to: &agent, of: containers(workload), ports: routes.ports)
+        ContainerCopies.add(to: &agent, of: containers(workload), ports: routes.ports, replaced: replaced)
         if let user = user(of: workload) { agent["securityContext"]?["runAsUser"] = .integer(user) }
         if let policy = options.imagePullPolicy { agent["imagePullPolicy"] = .string(policy) }
         if let port = routes.ports.first(where: { $0.transport == "TCP" }) {

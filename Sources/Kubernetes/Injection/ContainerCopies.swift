@@ -10,12 +10,17 @@ enum ContainerCopies {
     private static func directory(_ index: Int) -> String { "/tel_app_mounts/\(index)" }
 
     /// Adds them to the agent's container.
-    static func add(to agent: inout JSONValue, of containers: [JSONValue], ports: [AgentHello.Port]) {
+    static func add(
+        to agent: inout JSONValue, of containers: [JSONValue], ports: [AgentHello.Port], replaced: String?
+    ) {
         var (environment, sources) = (agent["env"]?.array ?? [], agent["envFrom"]?.array ?? [])
         var mounts = agent["volumeMounts"]?.array ?? []
         var told: [JSONValue] = []
         for (index, container) in containers.enumerated() {
-            environment += (container["env"]?.array ?? []).map { variable($0, of: container, prefix(index)) }
+            let isLeftOut = replaced != nil && container["name"]?.string == replaced
+            environment += (container["env"]?.array ?? []).compactMap {
+                variable($0, of: container, isLeftOut: isLeftOut, prefix(index))
+            }
             sources += (container["envFrom"]?.array ?? []).map { source in
                 var source = source
                 source["prefix"] = .string(prefix(index) + (source["prefix"]?.string ?? ""))
@@ -45,16 +50,22 @@ enum ContainerCopies {
         agent["volumeMounts"] = .array(mounts)
     }
 
-    private static func variable(_ variable: JSONValue, of container: JSONValue, _ prefix: String) -> JSONValue {
+    private static func variable(
+        _ variable: JSONValue, of container: JSONValue, isLeftOut: Bool, _ prefix: String
+    ) -> JSONValue? {
         var copy = variable
         copy["name"] = .string(prefix + (variable["name"]?.string ?? ""))
         if let value = variable["value"]?.string { copy["value"] = .string(prefixed(value, prefix)) }
         // Of its own resources, where no container is named.
-        if variable["valueFrom"]?["resourceFieldRef"] != nil,
-            variable["valueFrom"]?["resourceFieldRef"]?["containerName"] == nil
-        {
+        guard let field = variable["valueFrom"]?["resourceFieldRef"], field["containerName"] == nil else { return copy }
+        guard isLeftOut else {
             copy["valueFrom"]?["resourceFieldRef"]?["containerName"] = container["name"]
+            return copy
         }
+        // Kubernetes knows no container that is not there. Without a limit it would be the node's, which is not known here.
+        guard let value = Quantity.resource(field, of: container) else { return nil }
+        copy["valueFrom"] = nil
+        copy["value"] = .string(value)
         return copy
     }
 

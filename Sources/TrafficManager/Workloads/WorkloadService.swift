@@ -33,8 +33,8 @@ package final class WorkloadService: ServiceLifecycle.Service {
         var progress: [Key: Progress] = [:]
         /// The containers that are to be left out.
         var replaced: [Key: String] = [:]
-        /// When that was last tried.
-        var tried: [Key: ContinuousClock.Instant] = [:]
+        /// What of that was last tried, and when.
+        var tried: [Key: (container: String?, at: ContinuousClock.Instant)] = [:]
     }
 
     /// Between attempts to have a container back, or gone.
@@ -171,9 +171,10 @@ package final class WorkloadService: ServiceLifecycle.Service {
                     || container == InjectionOptions.appContainer && workload.replaced != nil
                 guard !isAsWanted, container != nil || mayRestore else { return false }
                 if case .installing = state.progress[key] { return false }
-                return state.tried[key].map { $0 + Self.retryInterval < now } ?? true
+                guard let tried = state.tried[key], tried.container == container else { return true }
+                return tried.at + Self.retryInterval < now
             }
-            for key in others.keys { state.tried[key] = now }
+            for key in others.keys { state.tried[key] = (state.replaced[key], now) }
             return Array(others.values)
         }
         for workload in changed { wantAgent(workload) }

@@ -196,7 +196,11 @@ final class SessionIntercepts {
             guard let self else { return }
             if let error { return self.giveUp(entry, error.text, completion) }
             switch entry.local.state {
-            case .active: return completion(.success(entry.local))
+            case .active:
+                // What came before was a probe of its pod, or too early.
+                entry.local.refused = 0
+                entry.local.problem = nil
+                return completion(.success(entry.local))
             case .noAgent, .agentError:
                 return self.giveUp(entry, entry.local.problem ?? "the traffic-agent cannot follow it", completion)
             case .waiting:
@@ -229,7 +233,9 @@ final class SessionIntercepts {
                     entry.local.id = info?.id
                     entry.local.kind = info?.kind ?? entry.local.kind
                     entry.local.state = info?.state ?? .waiting
-                    if let info, info.state != .active { entry.local.problem = info.text }
+                    // What was not taken here is news that stays; how far the agent is is not.
+                    guard entry.local.refused == 0 else { continue }
+                    entry.local.problem = info.flatMap { $0.state == .active ? nil : $0.text }
                 }
                 completion(nil)
             }
