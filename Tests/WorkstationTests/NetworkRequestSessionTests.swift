@@ -44,4 +44,43 @@ import Testing
             try NetworkRequest(settings, nil, manager: nil, sshConnection: nil)
         }
     }
+
+    private func routes(_ names: [String: [NetworkAddress]] = [:], _ ranges: NameRanges? = nil) throws -> [String] {
+        try NetworkRequest(
+            settings, cluster, names: names, ranges: ranges, manager: nil, sshConnection: nil
+        ).routes.map(\.description).sorted()
+    }
+
+    @Test mutating func theMostSpecificOfBothCounts() throws {
+        settings.routes.alsoProxy = ["10.42.8.128/25", "192.0.2.0/24"]
+        settings.routes.neverProxy = ["10.42.8.0/24", "10.43.0.1/32", "192.0.2.0/25"]
+        let request = try NetworkRequest(settings, cluster, manager: nil, sshConnection: nil)
+        func isProxied(_ text: String) -> Bool {
+            guard let address = NetworkAddress(text) else { return false }
+            return request.routes.contains { $0.contains(address) }
+        }
+        #expect(isProxied("10.42.7.1") && isProxied("10.42.8.200") && isProxied("192.0.2.200"))
+        #expect(!isProxied("10.42.8.1") && !isProxied("10.43.0.1") && !isProxied("192.0.2.1"))
+    }
+
+    @Test mutating func namesAreTheirAddressesInTheCluster() throws {
+        settings.routes.alsoProxy = ["db.example"]
+        settings.routes.neverProxy = ["shared.example"]
+        let names = ["db.example": ["203.0.113.7", "2001:db8::7"], "shared.example": ["10.42.0.0"]]
+            .mapValues { $0.compactMap { NetworkAddress($0) } }
+        let routes = try routes(names)
+        #expect(routes.contains("203.0.113.7/32") && routes.contains("2001:db8::7/128"))
+        #expect(!routes.contains("10.42.0.0/16") && routes.contains("10.42.128.0/17"))
+        let request = try NetworkRequest(settings, cluster, names: names, manager: nil, sshConnection: nil)
+        #expect(request.resolver.domains.contains("db.example"))
+        #expect(!request.resolver.domains.contains("shared.example"))
+    }
+
+    @Test mutating func withNamesOnlyNoSubnetOfTheClustersIsRouted() throws {
+        settings.routes.alsoProxy = ["192.0.2.0/24"]
+        let ranges = NameRanges(session: "default", range: nil)
+        #expect(ranges.v4.length == 16 && ranges.v4.description.hasPrefix("246."))
+        #expect(NameRanges(session: "other", range: nil).v4 != ranges.v4)
+        #expect(try routes([:], ranges) == ["192.0.2.0/24", ranges.v4.description, ranges.v6.description].sorted())
+    }
 }
