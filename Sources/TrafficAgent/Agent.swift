@@ -63,6 +63,8 @@ package final class Agent: Sendable {
             for await _ in stream {}
             continuation.finish()
         }
+        // A pod that ends is led to until every node has heard of it (Kubernetes, "Termination of Pods").
+        if configuration.drain > .zero { try? await Task.sleep(for: configuration.drain) }
         await close(listeners, datagrams)
         try await eventLoop.submit { [link] in link.value.close() }.get()
     }
@@ -75,7 +77,7 @@ package final class Agent: Sendable {
     private func holders(_ port: AgentHello.Port) throws -> HolderLine {
         let app = try SocketAddress(ipAddress: configuration.appHost, port: Int(port.appPort))
         return HolderLine(
-            link: link, app: app, probePaths: configuration.probePaths, eventLoop: eventLoop, logger: logger)
+            link: link, app: app, probePaths: configuration.probePaths(of: port.appPort), eventLoop: eventLoop, logger: logger)
     }
 
     private func listenForDatagrams(_ port: AgentHello.Port) async throws -> NIOLoopBound<DatagramPort> {

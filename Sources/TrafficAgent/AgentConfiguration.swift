@@ -8,8 +8,18 @@ package struct AgentConfiguration: Sendable {
     package var listenHost = "0.0.0.0"
     package var appHost = "127.0.0.1"
     package var manager: SSHClientConfiguration
-    /// Paths of health probes, which the app answers unless an intercept asks for them.
+    /// Paths of health probes, which the app answers unless an intercept asks for them: on all its ports, or on one,
+    /// `8080:/ready`.
     package var probePaths: [String] = []
+    /// For how long connections are taken after the end has been asked for: until nobody is led here any more.
+    package var drain: Duration = .zero
+
+    func probePaths(of appPort: UInt16) -> [String] {
+        probePaths.compactMap { text in
+            guard let colon = text.firstIndex(of: ":"), let port = UInt16(text[..<colon]) else { return text }
+            return port == appPort ? String(text[text.index(after: colon)...]) : nil
+        }
+    }
     /// Whose environment and files may be asked for; `hello` has the same.
     package var containers: [AgentContainer] = []
 

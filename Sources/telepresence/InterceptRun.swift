@@ -124,7 +124,9 @@ struct InterceptRun {
             throw error
         }
         do {
-            if let problem = answer.mountProblem, wanted != .ifPossible { throw Failure(problem) }
+            if let problem = answer.mountProblem, wanted != .ifPossible {
+                throw WorkstationError(problem, exitCode: answer.isMountBadInput ?? false ? 2 : 1)
+            }
             if let place = options.mountCopy { try await snapshot(answer.environment, at: place, client) }
             let environment = ContainerEnvironment(
                 answer.environment, intercepts: made.compactMap(\.id), directory: directory(of: answer))

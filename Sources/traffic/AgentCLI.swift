@@ -69,7 +69,8 @@ struct AgentCLI: AsyncParsableCommand {
     var managerHostKey: String?
     @Option(
         help: ArgumentHelp(
-            "A path of health probes, which the app answers itself; repeatable (PROBE_PATHS).", valueName: "path"))
+            "A path of health probes, on one of the app's ports or all, which the app answers itself; repeatable "
+                + "(PROBE_PATHS, with commas between).", valueName: "[port:]path"))
     var probePath: [String] = []
     @Option(
         name: .customLong("mount"),
@@ -191,6 +192,7 @@ struct AgentCLI: AsyncParsableCommand {
         configuration.appHost = appHost ?? environment("APP_HOST") ?? "127.0.0.1"
         configuration.probePaths =
             probePath + (environment("PROBE_PATHS") ?? "").split(separator: ",").map(String.init)
+        configuration.drain = .seconds(environment("AGENT_DRAIN").flatMap { Int64($0) } ?? 0)
         let level = logLevel?.level ?? environment("LOG_LEVEL").flatMap { Logger.Level(rawValue: $0) } ?? .info
         let format = logFormat
         let logger = Logger(label: "traffic-agent") { _ in StandardErrorLogHandler(format: format, level: level) }

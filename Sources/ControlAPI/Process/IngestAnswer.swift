@@ -4,10 +4,11 @@ package struct IngestAnswer: Codable, Hashable, Sendable {
     package var environment: ProcessEnvironment
     /// Why the files that were asked for are not here, in one line.
     package var mountProblem: String?
+    /// The place that was asked for is none, rather than anything having failed.
+    package var isMountBadInput: Bool?
 
-    package init(ingest: LocalIngest, environment: ProcessEnvironment, mountProblem: String? = nil) {
+    package init(ingest: LocalIngest, environment: ProcessEnvironment) {
         self.ingest = ingest
         self.environment = environment
-        self.mountProblem = mountProblem
     }
 }

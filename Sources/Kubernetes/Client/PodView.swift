@@ -34,8 +34,10 @@ package struct PodView: Sendable {
         for container in containers {
             guard let waiting = container["state"]?["waiting"], let reason = waiting["reason"]?.string else { continue }
             let last = container["lastState"]?["terminated"]
+            // Its last words say more than that it is tried again.
+            let words = last?["message"]?.string.flatMap { $0.split(separator: "\n").last.map(String.init) }
             let detail =
-                waiting["message"]?.string
+                words ?? waiting["message"]?.string
                 ?? last.map { "exit status \($0["exitCode"]?.integer ?? -1)" } ?? ""
             let text = "container \(container["name"]?.string ?? "") of pod \(name): \(reason)"
             state = text

@@ -112,7 +112,7 @@ package enum AgentInjection {
             environment.append(value("AGENT_PORTS", InjectionRecord.encode(routes.ports)))
         }
         environment += [
-            value("MANAGER_HOST", options.managerHost), value("MANAGER_PORT", "\(options.managerPort)"),
+            value("AGENT_DRAIN", "5"), value("MANAGER_HOST", options.managerHost), value("MANAGER_PORT", "\(options.managerPort)"),
             value("MANAGER_HOST_KEY", options.managerHostKey), value("AGENT_TOKEN", "\(tokenDirectory)/token"),
         ]
         if let replaced { environment.append(value("AGENT_REPLACES", replaced)) }
@@ -129,6 +129,8 @@ package enum AgentInjection {
                 "allowPrivilegeEscalation": false, "capabilities": ["drop": ["ALL"]], "readOnlyRootFilesystem": true,
                 "runAsNonRoot": true, "runAsUser": .integer(userID), "seccompProfile": ["type": "RuntimeDefault"],
             ],
+            // So that why it ended can be told without its log.
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [["name": .string(volume), "mountPath": .string(tokenDirectory), "readOnly": true]],
         ]
         ContainerCopies.add(to: &agent, of: containers(workload), ports: routes.ports, replaced: replaced)
@@ -165,13 +167,18 @@ package enum AgentInjection {
         ],
     ]
 
-    /// What kubelets ask the app itself about.
+    /// What kubelets ask the app itself about, in clear text: `8080:/ready`.
     private static func probePaths(_ workload: JSONValue) -> [String] {
         var paths: [String] = []
         for container in containers(workload) {
+            let ports = container["ports"]?.array ?? []
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-                guard let path = container[probe]?["httpGet"]?["path"]?.string, !paths.contains(path) else { continue }
-                paths.append(path)
+                guard let request = container[probe]?["httpGet"], let path = request["path"]?.string,
+                    request["scheme"]?.string ?? "HTTP" == "HTTP"
+                else { continue }
+                let named = ports.first { $0["name"] != nil && $0["name"] == request["port"] }
+                guard let port = request["port"]?.integer ?? named?["containerPort"]?.integer else { continue }
+                if !paths.contains("\(port):\(path)") { paths.append("\(port):\(path)") }
             }
         }
         return paths

@@ -22,6 +22,10 @@ package struct AgentInstaller: Sendable {
 
     /// Between looks at a rollout.
     private static let lookInterval = Duration.milliseconds(150)
+    /// After which a workload without a pod that has an agent is asked why.
+    private static let firstPod = Duration.seconds(5)
+    /// For a pod that takes the place of another.
+    private static let replacing = Duration.seconds(60)
     /// Times that others may change an object while it is changed here.
     private static let attempts = 5
 
@@ -54,7 +58,15 @@ package struct AgentInstaller: Sendable {
             guard isNew else { throw error }
             let cause = await reason(error, target)
             // In a task of its own: whoever gave up must not leave it half-done.
-            _ = try? await Task { try await remove(target) }.value
+            do {
+                try await Task {
+                    try await remove(target)
+                    try await replaceBrokenPods(target)
+                }.value
+            } catch {
+                throw InjectionRefusal(
+                    "\(cause); and that it was not taken out again is for you to mend: \(error)")
+            }
             throw cause
         }
     }
@@ -84,14 +96,47 @@ package struct AgentInstaller: Sendable {
         guard target.resource == .replicaSets else { return }
         for pod in try await pods(target) where pod["metadata"]?["deletionTimestamp"] == nil {
             progress("Replacing pod \(Self.name(pod))")
-            try await client.delete(.pods, Self.name(pod), namespace: target.namespace)
-            let deadline = ContinuousClock.now + .seconds(60)
-            while ContinuousClock.now < deadline {
-                let workload = try await client.get(target.resource, target.name, namespace: target.namespace)
-                if workload["status"]?["readyReplicas"]?.integer == workload["spec"]?["replicas"]?.integer { break }
-                try await Task.sleep(for: Self.lookInterval)
-            }
+            try await replace(pod, target)
         }
+    }
+
+    /// Returns once as many others are ready as there are to be: one after the other, so that somebody answers.
+    private func replace(_ pod: JSONValue, _ target: Target) async throws {
+        try await client.delete(.pods, Self.name(pod), namespace: target.namespace)
+        let deadline = ContinuousClock.now + Self.replacing
+        while ContinuousClock.now < deadline {
+            let wanted = try await client.get(target.resource, target.name, namespace: target.namespace)
+            let ready = try await pods(target).filter {
+                $0["metadata"]?["uid"] != pod["metadata"]?["uid"] && PodView.isReady($0)
+            }
+            if ready.count >= wanted["spec"]?["replicas"]?.integer ?? 1 { return }
+            try await Task.sleep(for: Self.lookInterval)
+        }
+    }
+
+    /// Kubernetes leaves a StatefulSet's pod that is not ready as it is, whatever the template says since (Rolling
+    /// Updates, "Forced rollback"): it is made anew.
+    private func replaceBrokenPods(_ target: Target) async throws {
+        guard target.resource == .statefulSets else { return }
+        for pod in try await pods(target) where Self.hasAgent(pod) && !PodView.isReady(pod) {
+            guard pod["metadata"]?["deletionTimestamp"] == nil else { continue }
+            try await replace(pod, target)
+        }
+    }
+
+    private static func hasAgent(_ pod: JSONValue) -> Bool {
+        (pod["spec"]?["containers"]?.array ?? []).contains { $0["name"]?.string == AgentInjection.container }
+    }
+
+    /// Why no pod is made: a StatefulSet tells it by events alone.
+    private func creationFailure(_ target: Target) async throws -> String? {
+        let events = try await client.list(.events, namespace: target.namespace)
+        let failures = events.filter { event in
+            event["reason"] == "FailedCreate" && event["involvedObject"]?["name"]?.string == target.name
+                && event["involvedObject"]?["kind"]?.string == target.resource.kind
+        }
+        let latest = failures.max { $0["lastTimestamp"]?.string ?? "" < $1["lastTimestamp"]?.string ?? "" }
+        return latest?["message"]?.string
     }
 
     private func pods(_ target: Target) async throws -> [JSONValue] {
@@ -105,6 +150,7 @@ package struct AgentInstaller: Sendable {
         _ target: Target, until deadline: ContinuousClock.Instant, _ progress: (String) -> Void
     ) async throws {
         var shown = ""
+        let started = ContinuousClock.now
         while true {
             let workload = try await client.get(target.resource, target.name, namespace: target.namespace)
             guard AgentInjection.hasAgent(workload) else {
@@ -112,11 +158,14 @@ package struct AgentInstaller: Sendable {
                     "the traffic-agent of \(target.shown) was taken out again by \(Self.manager(of: workload))")
             }
             if RolloutView(workload).isComplete { return }
-            let pods = try await pods(target).filter {
-                ($0["spec"]?["containers"]?.array ?? []).contains { $0["name"] == "traffic-agent" }
-            }
+            let pods = try await pods(target).filter(Self.hasAgent)
             let view = PodView(workload: workload, pods: pods)
             if let failure = view.failure { throw InjectionRefusal(failure) }
+            if pods.isEmpty, ContinuousClock.now >= started + Self.firstPod,
+                let failure = try? await creationFailure(target)
+            {
+                throw InjectionRefusal(failure)
+            }
             if view.state != shown {
                 shown = view.state
                 progress(shown)

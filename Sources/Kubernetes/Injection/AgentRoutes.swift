@@ -23,6 +23,10 @@ struct AgentRoutes: Hashable, Sendable {
         let leading = services.filter { Self.leads($0, to: workload) }
         guard !leading.isEmpty else { throw InjectionRefusal("no service leads to \(name)") }
         let usable = leading.filter { !Self.isHeadless($0) }
+        // Apps need not say where they listen.
+        taken.formUnion(
+            usable.flatMap { $0["spec"]?["ports"]?.array ?? [] }
+                .compactMap { $0["targetPort"] == nil ? $0["port"]?.integer : $0["targetPort"]?.integer })
         guard !usable.isEmpty else {
             let service = leading[0]["metadata"]?["name"]?.string ?? ""
             throw InjectionRefusal(

@@ -23,6 +23,9 @@ final class FilterSet {
         probes = probePaths.map { Array($0.utf8) }
     }
 
+    /// Where what is not HTTP goes: an intercept of everything has that, too.
+    var other: RequestRouterMachine.Route { filters.isEmpty && hasFallback ? .intercept(rules.count - 1) : .app }
+
     func route(of request: HTTPHead) -> RequestRouterMachine.Route {
         var probe: Bool?
         func mayTake(_ rule: AgentRules.Rule) -> Bool {

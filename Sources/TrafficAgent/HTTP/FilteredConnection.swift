@@ -33,7 +33,7 @@ final class FilteredConnection {
         self.holders = holders
         self.originator = originator
         self.reactor = reactor
-        router = RequestRouterMachine { filters.route(of: $0) }
+        router = RequestRouterMachine(other: filters.other) { filters.route(of: $0) }
     }
 
     /// Takes the descriptor over.

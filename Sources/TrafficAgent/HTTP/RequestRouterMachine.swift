@@ -56,6 +56,8 @@ package struct RequestRouterMachine {
     private static let maximumPending = 64
 
     private let choose: (HTTPHead) -> Route
+    /// Where what is not HTTP/1 goes.
+    private let other: Route
     private var client = ClientState.start
     private var answers = AnswerState.head
     /// What the client has sent and is not passed on.
@@ -68,8 +70,11 @@ package struct RequestRouterMachine {
     private var clientEnded = false
     private var isWaiting = false
 
-    /// `choose` is asked once for each request.
-    package init(choose: @escaping (HTTPHead) -> Route) { self.choose = choose }
+    /// `choose` is asked once for each request; what is not HTTP/1 goes to `other`, whole.
+    package init(other: Route = .app, choose: @escaping (HTTPHead) -> Route) {
+        self.other = other
+        self.choose = choose
+    }
 
     /// Whether more of the client is of use now: otherwise it waits for answers.
     package var wantsClient: Bool {
@@ -131,7 +136,7 @@ package struct RequestRouterMachine {
             client = body.isOver ? .head : .content(body)
             return body.isOver ? held.readableBytes > 0 || clientEnded : try stepEnd(&effects)
         case .tunnel:
-            let route = route ?? .app
+            let route = route ?? other
             self.route = route
             if let data = held.readSlice(length: held.readableBytes), data.readableBytes > 0 {
                 pass(data, to: route, &effects)
@@ -183,7 +188,7 @@ package struct RequestRouterMachine {
         guard clientEnded else { return false }
         switch client {
         case .tunnel:
-            effects.append(.end(route ?? .app))
+            effects.append(.end(route ?? other))
         case .start, .head:
             guard held.readableBytes == 0 else {
                 // Half a request is nobody's.
@@ -202,6 +207,12 @@ package struct RequestRouterMachine {
 
     private mutating func refuse(_ problem: HTTPHead.Problem, _ effects: inout [Effect]) {
         let status = problem == .tooLong ? "431 Request Header Fields Too Large" : "400 Bad Request"
+        // Whoever has all of the connection has this as well, and may know better.
+        if other != .app, route == nil {
+            client = .tunnel
+            answers = .tunnel
+            return advance(&effects)
+        }
         client = .over
         held.clear()
         guard pending.isEmpty else { return effects.append(.abort) }

@@ -57,6 +57,8 @@ package final class InterceptService: Sendable {
     private struct Claim {
         var spec: InterceptSpec
         var workload: InterceptTable.Workload
+        /// Where the cluster tells.
+        var kind: String?
         var port: UInt16
         var bindAddress: String
         var holder: InterceptTable.Holder
@@ -64,7 +66,7 @@ package final class InterceptService: Sendable {
 
         func claim(in table: inout InterceptTable, now: Int64) -> Result<String, InterceptTable.Refusal> {
             table.claim(
-                spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder, session: session,
+                spec, workload: workload, kind: kind, port: port, bindAddress: bindAddress, holder: holder, session: session,
                 now: now)
         }
     }
@@ -137,7 +139,9 @@ package final class InterceptService: Sendable {
             name: spec.holder ?? Self.name(of: session), keyFingerprint: session.keyFingerprint)
         return .success(
             Claim(
-                spec: spec, workload: workload, port: port, bindAddress: bindAddress, holder: holder,
+                spec: spec, workload: workload,
+                kind: cluster?.find(workload.name, namespace: workload.namespace, kind: spec.kind)?.kind, port: port,
+                bindAddress: bindAddress, holder: holder,
                 session: session.id))
     }
 

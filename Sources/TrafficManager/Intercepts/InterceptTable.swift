@@ -57,8 +57,8 @@ struct InterceptTable: Sendable {
 
     /// Takes a workload's port for a session; or says who has it.
     mutating func claim(
-        _ spec: InterceptSpec, workload: Workload, port: UInt16, bindAddress: String, holder: Holder, session: UInt64,
-        now: Int64
+        _ spec: InterceptSpec, workload: Workload, kind known: String? = nil, port: UInt16, bindAddress: String,
+        holder: Holder, session: UInt64, now: Int64
     ) -> Result<String, Refusal> {
         expire(now: now)
         let rivals = intercepts.values.filter {
@@ -82,7 +82,7 @@ struct InterceptTable: Sendable {
         revision += 1
         let id = "\(workload.name)-\(port)-\(lastNumber)"
         intercepts[id] = Intercept(
-            id: id, workload: workload, kind: spec.kind ?? kind(of: workload), port: port, spec: spec, holder: holder,
+            id: id, workload: workload, kind: spec.kind ?? known ?? kind(of: workload), port: port, spec: spec, holder: holder,
             bindAddress: bindAddress, since: now, session: session, revision: revision)
         return .success(id)
     }

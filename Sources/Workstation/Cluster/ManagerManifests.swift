@@ -58,7 +58,9 @@ package struct ManagerManifests: Sendable {
     /// In each namespace that it serves.
     private static let rules: [JSONValue] = [
         rule("", ["services"], ["get", "list", "watch", "patch"]),
-        rule("", ["endpoints", "pods"], ["get", "list", "watch"]),
+        rule("", ["endpoints"], ["get", "list", "watch"]),
+        // Deleted, where Kubernetes does not replace them by itself: a ReplicaSet's, and a StatefulSet's that is broken.
+        rule("", ["pods"], ["get", "list", "watch", "delete"]),
         rule("", ["events"], ["list"]),
         rule("discovery.k8s.io", ["endpointslices"], ["get", "list", "watch"]),
         rule("apps", ["deployments", "replicasets", "statefulsets"], ["get", "list", "watch", "patch"]),

@@ -146,6 +146,7 @@ final class SessionContainers {
             var answer = IngestAnswer(ingest: entry.local, environment: environment)
             if let problem {
                 answer.mountProblem = problem.text
+                answer.isMountBadInput = problem.exitCode == 2
             } else {
                 entry.mount = mount
                 entry.local.directory = place
