@@ -184,7 +184,10 @@ struct InterceptRun {
         var told: Set<String> = []
         while !Task.isCancelled {
             try await Task.sleep(for: lookInterval)
-            guard let intercepts = try? await client.intercepts() else { continue }
+            guard let intercepts = try? await client.intercepts() else {
+                guard client.isRunning else { return left() }
+                continue
+            }
             if made.isEmpty, let ingest, let ingests = try? await client.ingests() {
                 if !ingests.contains(where: { $0.handle == ingest }) { return left() }
             } else if made.isDisjoint(with: intercepts.map(\.handle)) {

@@ -7,6 +7,11 @@ import SSHProtocol
 /// The way to the manager of a cluster: found through the API, installed where it is missing, and our key let in.
 struct ClusterGateway: Sendable {
     let configuration: SSHClientConfiguration
+    /// How the manager is reached, as `status` names it.
+    let way: String
+    /// Where Services are, if the API server tells.
+    let serviceRange: String?
+    private let kubectl: KubectlForward?
     private let client: KubernetesClient
 
     static func open(
@@ -49,11 +54,49 @@ struct ClusterGateway: Sendable {
             host: "\(ManagerManifests.name).\(namespace)", port: 8022, user: settings.user,
             identity: identity.identity, hostKeys: HostKeyPin(fingerprints: [hostKey.fingerprint]))
         configuration.connectTimeout = .milliseconds(settings.timeouts.connectMilliseconds)
-        configuration.connector =
-            PodConnector(
-                client: client, forward: try PortForward(client.access, client.credentials), namespace: namespace
-            ).connector
-        return ClusterGateway(configuration: configuration, client: client)
+        let range = await ServiceRange.ask(client, namespace: client.access.namespace)
+        let pods = PodConnector(
+            client: client, forward: try PortForward(client.access, client.credentials), namespace: namespace)
+        switch cluster.transport {
+        case .auto, .direct:
+            let isAsked = cluster.transport == .direct
+            if let place = try await PublishedManager.find(client, namespace: namespace, withPod: isAsked) {
+                configuration.host = place.host
+                configuration.port = place.port
+                return ClusterGateway(
+                    configuration: configuration, way: "direct, to \(configuration.manager)", serviceRange: range,
+                    kubectl: nil, client: client)
+            }
+            if isAsked {
+                throw WorkstationError(
+                    "no Service publishes the traffic manager's port 8022 in namespace \(namespace): expected a "
+                        + "LoadBalancer or a NodePort with the selector app: \(ManagerManifests.name)")
+            }
+            // What lets no WebSocket through may let kubectl; if not, it is the first that tells why.
+            guard KubectlForward.isPossible, await pods.isUnknown() else { break }
+            let kubectl = try byKubectl(cluster, pods, configuration, range, client)
+            if await kubectl.kubectl?.works ?? false { return kubectl }
+            kubectl.kubectl?.stop()
+        case .kubectl: return try byKubectl(cluster, pods, configuration, range, client)
+        case .websocket: break
+        }
+        configuration.connector = pods.connector
+        return ClusterGateway(
+            configuration: configuration, way: "port-forward of the API server (WebSocket)", serviceRange: range,
+            kubectl: nil, client: client)
+    }
+
+    private static func byKubectl(
+        _ cluster: ClusterSettings, _ pods: PodConnector, _ configuration: SSHClientConfiguration, _ range: String?,
+        _ client: KubernetesClient
+    ) throws(WorkstationError) -> ClusterGateway {
+        guard KubectlForward.isPossible else { throw WorkstationError("--transport kubectl: kubectl is not installed") }
+        let kubectl = try KubectlForward(cluster, pods: pods)
+        var configuration = configuration
+        configuration.connector = kubectl.connector
+        return ClusterGateway(
+            configuration: configuration, way: "port-forward of the API server (kubectl)", serviceRange: range,
+            kubectl: kubectl, client: client)
     }
 
     private static func install(_ installer: ManagerInstaller) async throws -> PublicKey {
@@ -81,5 +124,8 @@ struct ClusterGateway: Sendable {
         }
     }
 
-    func shutDown() async { await client.shutDown() }
+    func shutDown() async {
+        kubectl?.stop()
+        await client.shutDown()
+    }
 }

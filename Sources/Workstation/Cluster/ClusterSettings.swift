@@ -12,15 +12,6 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
         case kubectl
         /// TCP, to where the manager's Service is published.
         case direct
-
-        /// As `status` names it.
-        var shown: String {
-            switch self {
-            case .auto, .websocket: "port-forward of the API server (WebSocket)"
-            case .kubectl: "port-forward of the API server (kubectl)"
-            case .direct: "direct"
-            }
-        }
     }
 
     /// Whoever installs says which; this is the one that belongs to this version.

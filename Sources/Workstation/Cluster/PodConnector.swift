@@ -1,5 +1,6 @@
 import Kubernetes
 import NIOCore
+import NIOPosix
 import SSHClient
 
 /// Connections to the manager's pod through the API server: whichever pod is ready when one is made.
@@ -11,7 +12,7 @@ struct PodConnector: Sendable {
     let namespace: String
 
     /// The pod that became ready last: of two during a rollout, the one that stays.
-    private func pod() async throws -> String {
+    func pod() async throws -> String {
         let pods = try await client.list(.pods, namespace: namespace, selector: ManagerManifests.selector)
         let ready = pods.filter(PodView.isReady).compactMap { pod -> (since: String, name: String)? in
             guard let name = pod["metadata"]?["name"]?.string else { return nil }
@@ -22,6 +23,19 @@ struct PodConnector: Sendable {
             throw WorkstationError("the traffic manager in namespace \(namespace) is not ready: \(view.state)")
         }
         return newest.name
+    }
+
+    /// Whether the API server, or what stands before it, seems not to know this kind of port-forward: older ones answer 400
+    /// or 403. Anything else that is wrong is for whoever connects to tell.
+    func isUnknown() async -> Bool {
+        do {
+            try await connect(on: MultiThreadedEventLoopGroup.singleton.next()).close().get()
+            return false
+        } catch let error as KubernetesError {
+            return [.invalid, .forbidden, .other].contains(error.kind)
+        } catch {
+            return false
+        }
     }
 
     private func connect(on eventLoop: any EventLoop) async throws -> any Channel {

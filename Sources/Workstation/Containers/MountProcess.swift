@@ -21,12 +21,37 @@ final class MountProcess {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw WorkstationError("a pipe: \(SystemError.text(errno))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        do throws(WorkstationError) {
+            id = try Self.spawn(command, input: socket, output: socket, errors: ends[1])
+            close(ends[1])
+        } catch {
+            for end in ends { close(end) }
+            throw error
+        }
+        self.ended = ended
+        let handler = TextHandler(self)
+        NIOPipeBootstrap(group: eventLoop)
+            .takingOwnershipOfDescriptor(input: ends[0]).assumeIsolated().whenComplete { result in
+                guard case .success(let channel) = result,
+                    (try? channel.pipeline.syncOperations.addHandler(handler)) != nil
+                else { return handler.finish() }
+            }
+    }
+
+    /// A process in the background, with three descriptors and no others; nothing to read from without `input`.
+    static func spawn(
+        _ command: [String], input: CInt?, output: CInt, errors: CInt
+    ) throws(WorkstationError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, socket, STDIN_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, socket, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO)
+        if let input {
+            posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        }
+        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
         // Sockets of NIO's are not closed on exec.
         clinux_spawn_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
@@ -44,20 +69,8 @@ final class MountProcess {
         defer { for argument in arguments { free(argument) } }
         var id: pid_t = 0
         let code = posix_spawnp(&id, command[0], &actions, &attributes, arguments, environ)
-        close(ends[1])
-        guard code == 0 else {
-            close(ends[0])
-            throw WorkstationError("\(command[0]): \(SystemError.text(code))")
-        }
-        self.id = id
-        self.ended = ended
-        let handler = TextHandler(self)
-        NIOPipeBootstrap(group: eventLoop)
-            .takingOwnershipOfDescriptor(input: ends[0]).assumeIsolated().whenComplete { result in
-                guard case .success(let channel) = result,
-                    (try? channel.pipeline.syncOperations.addHandler(handler)) != nil
-                else { return handler.finish() }
-            }
+        guard code == 0 else { throw WorkstationError("\(command[0]): \(SystemError.text(code))") }
+        return id
     }
 
     func kill(_ signal: CInt) {

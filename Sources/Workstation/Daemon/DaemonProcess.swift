@@ -103,6 +103,9 @@ final class DaemonProcess {
     private func opened(_ gateway: ClusterGateway, _ settings: SessionSettings, _ paths: DaemonPaths) {
         self.gateway = gateway
         guard state == .starting, let log else { return }
+        var settings = settings
+        settings.way = gateway.way
+        settings.serviceRange = gateway.serviceRange
         do {
             try begin(settings, gateway.configuration, paths, log)
         } catch {

@@ -22,6 +22,14 @@ enum ClusterFacts {
 }
 
 extension DaemonStatus.Cluster {
+    /// With the network of its Services in place of what lies in it.
+    func with(services range: String?) -> DaemonStatus.Cluster {
+        guard let whole = range.flatMap({ NetworkPrefix($0) }) else { return self }
+        var cluster = self
+        cluster.subnets = [whole.description] + subnets.filter { NetworkPrefix($0).map { !whole.contains($0) } ?? true }
+        return cluster
+    }
+
     init(_ info: ClusterInfo) {
         self.init(
             domain: info.clusterDomain, namespace: info.namespace, subnets: info.subnets,

@@ -10,6 +10,8 @@ import SSHClient
 ///
 /// States: those of `SessionMachine`. What was set up here stays while the path to the manager is made anew.
 final class Session {
+    /// Between questions about the cluster: a new node's pods, a new namespace's names.
+    private static let refreshInterval = TimeAmount.seconds(10)
     /// How long the answer to a person's question may take.
     private static let statusDeadline = TimeAmount.seconds(5)
 
@@ -48,6 +50,7 @@ final class Session {
     private var helperWatcher: Task<Void, Never>?
     private var helperProblem: String?
     private var tunnelProblem: String?
+    private var refresh: Scheduled<Void>?
     private var repairs = Backoff()
     private var repairTimer: Scheduled<Void>?
     /// Where a helper that sudo starts finds us.
@@ -96,6 +99,7 @@ final class Session {
     private func setUp(_ completion: @escaping (Result<Void, any Error>) -> Void) {
         watch()
         containers.start()
+        refreshLater()
         switch settings.mode {
         case .socks: listen(completion)
         case .full, .rootless: makeNetwork(completion)
@@ -262,6 +266,18 @@ final class Session {
     }
 
     /// The manager may tell of other subnets than before.
+    private func refreshLater() {
+        refresh?.cancel()
+        refresh = eventLoop.assumeIsolated().scheduleTask(in: Self.refreshInterval) { [weak self] in
+            guard let self, !self.isStopped else { return }
+            guard self.machine.state == .connected else { return self.refreshLater() }
+            self.learnCluster {
+                self.updateNetwork()
+                self.refreshLater()
+            }
+        }
+    }
+
     private func updateNetwork() {
         guard let network, let request = try? networkRequest(), request != networkAsked else { return }
         networkAsked = request
@@ -313,6 +329,7 @@ final class Session {
     func stop(completion: @escaping () -> Void) {
         isStopped = true
         timer?.cancel()
+        refresh?.cancel()
         watcher?.cancel()
         repairTimer?.cancel()
         monitor?.stop()
@@ -426,7 +443,7 @@ final class Session {
     private func learnCluster(completion: @escaping () -> Void) {
         ClusterFacts.learn(through: pool) { [weak self] cluster in
             guard let self else { return }
-            if let cluster { self.cluster = cluster }
+            if let cluster { self.cluster = cluster.with(services: self.settings.serviceRange) }
             ClusterNames.resolve(self.settings.routes.names, through: self.pool) { [weak self] found in
                 guard let self else { return }
                 // One that is not answered for now is as it was.
@@ -484,7 +501,7 @@ final class Session {
             state: machine.state.shown, manager: settings.managerURL, managerVersion: peer, startedAt: startedAt,
             connectedAt: connectedAt, reconnects: machine.reconnects, error: lastError, proxies: proxies,
             namespaceHolder: settings.mode == .rootless ? network?.answer.holder?.description : nil, cluster: cluster,
-            context: settings.cluster?.contextName, transport: settings.cluster?.transport.shown,
+            context: settings.cluster?.contextName, transport: settings.way,
             sshConnections: traffic.sessions, channels: traffic.channels,
             bytesReceived: traffic.bytesReceived, bytesSent: traffic.bytesSent,
             probes: prober.probes(at: .now()), logLevel: logLevel.rawValue)

@@ -70,6 +70,9 @@ package struct SessionSettings: Codable, Hashable, Sendable {
     package var identity: String
     /// Where the manager is found instead of at `host`.
     package var cluster: ClusterSettings?
+    /// How it is reached then, as `status` names it, and where its Services are; known once it is open.
+    package var way: String?
+    package var serviceRange: String?
     package var knownHosts: String?
     /// Fingerprints.
     package var hostKeys: [String] = []
