@@ -17,6 +17,24 @@ final class KubectlForward: Sendable {
         var process: pid_t
         var port: Int
         var pod: String
+        /// What it says: it ends when nobody can hear it.
+        var output: CInt
+
+        func stop() {
+            kill(process, SIGTERM)
+            var status: CInt = 0
+            waitpid(process, &status, 0)
+            close(output)
+        }
+
+        /// Whether it is there; what it has said meanwhile is let go.
+        var isRunning: Bool {
+            var status: CInt = 0
+            guard waitpid(process, &status, WNOHANG) == 0 else { return false }
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            while read(output, &bytes, bytes.count) > 0 {}
+            return true
+        }
     }
 
     private let settings: ClusterSettings
@@ -82,9 +100,14 @@ final class KubectlForward: Sendable {
     private func port(_ pod: String) throws -> Int {
         try running.withLock { running in
             if let present = running {
-                var status: CInt = 0
-                if waitpid(present.process, &status, WNOHANG) == 0, present.pod == pod { return present.port }
-                kill(present.process, SIGTERM)
+                // Its number may be somebody else's by now.
+                guard present.isRunning else {
+                    close(present.output)
+                    running = try start(pod)
+                    return running?.port ?? 0
+                }
+                if present.pod == pod { return present.port }
+                present.stop()
                 running = nil
             }
             let started = try start(pod)
@@ -96,7 +119,6 @@ final class KubectlForward: Sendable {
     private func start(_ pod: String) throws(WorkstationError) -> Running {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw WorkstationError("a pipe: \(SystemError.text(errno))") }
-        defer { close(ends[0]) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let command =
             ["kubectl", "port-forward", "--namespace=\(namespace)", "--address=127.0.0.1", "pod/\(pod)", ":8022"] + flags
@@ -105,7 +127,7 @@ final class KubectlForward: Sendable {
             process = try MountProcess.spawn(command, input: nil, output: ends[1], errors: ends[1])
             close(ends[1])
         } catch {
-            close(ends[1])
+            for end in ends { close(end) }
             throw error
         }
         var text = ""
@@ -120,22 +142,21 @@ final class KubectlForward: Sendable {
             if let found = text.firstRange(of: "Forwarding from 127.0.0.1:"),
                 let port = Int(text[found.upperBound...].prefix { $0.isNumber }), text[found.upperBound...].contains(" ")
             {
-                return Running(process: process, port: port, pod: pod)
+                _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
+                return Running(process: process, port: port, pod: pod, output: ends[0])
             }
         }
         kill(process, SIGKILL)
         var status: CInt = 0
         waitpid(process, &status, 0)
+        close(ends[0])
         let lines = text.split(separator: "\n").joined(separator: "; ")
         throw WorkstationError("kubectl port-forward: \(lines.isEmpty ? "it says nothing" : lines)", exitCode: 3)
     }
 
     func stop() {
         running.withLock { running in
-            guard let present = running else { return }
-            kill(present.process, SIGTERM)
-            var status: CInt = 0
-            waitpid(present.process, &status, 0)
+            running?.stop()
             running = nil
         }
     }
@@ -143,9 +164,8 @@ final class KubectlForward: Sendable {
     var connector: SSHClientConfiguration.Connector {
         SSHClientConfiguration.Connector { eventLoop in
             eventLoop.makeFutureWithTask { try await self.connect(on: eventLoop) }
-        } attached: { channel in
+        } attached: { _ in
             // Bytes wait in the socket until somebody reads them.
-            channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
         }
     }
 }

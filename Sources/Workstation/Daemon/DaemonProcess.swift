@@ -221,10 +221,13 @@ final class DaemonProcess {
             self.session = nil
             self.server?.stop()
             self.link?.close()
-            // An answer that is still being written, or a report, leaves in this turn of the loop or the next.
-            self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) {
-                self.lock = nil
-                self.exit.succeed(status)
+            let gateway = self.gateway
+            self.eventLoop.makeFutureWithTask { await gateway?.shutDown() }.assumeIsolated().whenComplete { _ in
+                // An answer that is still being written, or a report, leaves in this turn of the loop or the next.
+                self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) {
+                    self.lock = nil
+                    self.exit.succeed(status)
+                }
             }
         }
         guard let session else { return end() }
