@@ -196,14 +196,16 @@ let package = Package(
 if Context.environment["TELEPRESENCE_FUZZ"] != nil {
     let fuzzed: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer"])]
     for target in package.targets
-    where ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "TrafficAgent"].contains(target.name) {
+    where ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "SFTP", "TrafficAgent"].contains(target.name) {
         target.swiftSettings = settings + fuzzed
     }
     package.targets += [
         .systemLibrary(name: "CFuzzer", path: "Tests/fuzz/CFuzzer"),
         .executableTarget(
             name: "Fuzz",
-            dependencies: ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "TrafficAgent", "CFuzzer", nioCore],
+            dependencies: [
+                "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "SFTP", "TrafficAgent", "CFuzzer", nioCore,
+            ],
             path: "Tests/fuzz/Fuzz",
             swiftSettings: settings),
     ]

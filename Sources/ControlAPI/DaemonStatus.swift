@@ -101,6 +101,14 @@ package struct DaemonStatus: Codable, Hashable, Sendable {
         self.logLevel = logLevel
     }
 
+    /// The manager's version, where it is another than the daemon's.
+    package var otherVersion: String? {
+        let prefix = "SSH-2.0-TelepresenceTrafficManager_"
+        guard let managerVersion, managerVersion.hasPrefix(prefix) else { return nil }
+        let version = managerVersion.dropFirst(prefix.count).prefix { $0 != " " }
+        return version == self.version.version ? nil : String(version)
+    }
+
     package enum Health: Int32, Hashable, Sendable {
         case healthy = 0
         case degraded = 1

@@ -64,7 +64,10 @@ package final class Agent: Sendable {
             continuation.finish()
         }
         // A pod that ends is led to until every node has heard of it (Kubernetes, "Termination of Pods").
-        if configuration.drain > .zero { try? await Task.sleep(for: configuration.drain) }
+        if configuration.drain > .zero {
+            try? await eventLoop.submit { [link] in link.value.leave() }.get()
+            try? await Task.sleep(for: configuration.drain)
+        }
         await close(listeners, datagrams)
         try await eventLoop.submit { [link] in link.value.close() }.get()
     }

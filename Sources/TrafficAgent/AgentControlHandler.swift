@@ -9,6 +9,9 @@ final class AgentControlHandler: ChannelInboundHandler {
     /// The channel leads to the manager.
     struct Begin: Sendable {}
 
+    /// The agent's end has been asked for.
+    struct Leave: Sendable {}
+
     /// Bytes of one line: a thousand rules with filters.
     private static let maximumLine = 8 << 20
 
@@ -16,6 +19,7 @@ final class AgentControlHandler: ChannelInboundHandler {
     private let told: (AgentRules) -> AgentReport
     private let asked: (AgentStream) -> Void
     private var received = ByteBuffer()
+    private var report = AgentReport(revision: 0)
 
     init(
         _ hello: AgentHello, told: @escaping (AgentRules) -> AgentReport, asked: @escaping (AgentStream) -> Void
@@ -29,6 +33,9 @@ final class AgentControlHandler: ChannelInboundHandler {
         if event is Begin {
             send(hello, context)
             context.read()
+        } else if event is Leave {
+            report.isLeaving = true
+            send(report, context)
         } else if case ChannelEvent.inputClosed = event {
             context.close(promise: nil)
         }
@@ -47,7 +54,10 @@ final class AgentControlHandler: ChannelInboundHandler {
         {
             received.moveReaderIndex(forwardBy: 1)
             if let rules = try? JSON.decode(AgentRules.self, from: line) {
-                send(told(rules), context)
+                let isLeaving = report.isLeaving
+                report = told(rules)
+                report.isLeaving = isLeaving
+                send(report, context)
             } else if let stream = try? JSON.decode(AgentStream.self, from: line) {
                 asked(stream)
             } else {

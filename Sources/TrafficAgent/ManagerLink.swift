@@ -145,6 +145,9 @@ final class ManagerLink {
             ? "a wiretap takes whole connections, without a filter" : nil
     }
 
+    /// Tells the manager that this agent is about to end.
+    func leave() { control?.pipeline.fireUserInboundEventTriggered(AgentControlHandler.Leave()) }
+
     func close() {
         isClosed = true
         rules.setConnected(false)

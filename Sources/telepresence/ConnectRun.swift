@@ -79,6 +79,11 @@ final class ConnectRun {
                 for conflict in status.cluster?.conflicts ?? [] where !isQuiet {
                     Exit.write("telepresence: \(conflict)\n", to: STDERR_FILENO)
                 }
+                if let other = status.otherVersion {
+                    Exit.write(
+                        "telepresence: the traffic manager is of version \(other), this program of "
+                            + "\(ProgramVersion.client); telepresence install brings them together\n", to: STDERR_FILENO)
+                }
                 if !status.proxies.isEmpty {
                     say("SOCKS and HTTP proxy on \(status.proxies.joined(separator: ", "))\n")
                 }

@@ -13,6 +13,15 @@ enum InterceptText {
             """
     }
 
+    /// What `list` says of a container whose variables and volumes are here; nothing of one that an intercept has without
+    /// volumes.
+    static func had(_ ingest: LocalIngest) -> String? {
+        guard ingest.directory != nil || ingest.intercept == nil else { return nil }
+        let place = ingest.directory.map { ", volumes at \($0)" } ?? ""
+        let problem = ingest.mountState == .waiting ? " (\(ingest.problem ?? "away"))" : ""
+        return "    Container \(ingest.container)\(place)\(problem)\n"
+    }
+
     /// What `list` says of a workload.
     static func state(_ workload: WorkloadInfo, own: [LocalIntercept]) -> String {
         guard workload.intercepts.isEmpty else {

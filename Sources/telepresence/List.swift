@@ -40,10 +40,12 @@ struct List: ConcurrentCommand {
         if format.output == .json { return try JSON.encode(ItemList(workloads)) + "\n" }
         guard !workloads.isEmpty else { return "No workloads\n" }
         let own = try await client.intercepts()
+        let ingests = try await client.ingests()
         let width = workloads.map { $0.name.count }.max() ?? 0
         return workloads.map { workload in
             let name = workload.name + String(repeating: " ", count: width - workload.name.count)
-            return "\(name): \(InterceptText.state(workload, own: own))\n"
+            let had = ingests.filter { $0.workload == workload.name && $0.namespace == workload.namespace }
+            return "\(name): \(InterceptText.state(workload, own: own))\n" + had.compactMap(InterceptText.had).joined()
         }.joined()
     }
 }

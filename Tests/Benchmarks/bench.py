@@ -237,7 +237,7 @@ def details(results):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--rows", metavar="N,N…", help="only these rows (1 to 21)")
+    parser.add_argument("--rows", metavar="N,N…", help=f"only these rows (1 to {ROWS[-1].number})")
     parser.add_argument("--quick", action="store_true", help="shorter and fewer runs: to try the benchmark out")
     parser.add_argument("--no-build", action="store_true", help="use the release build as it is")
     parser.add_argument("--release", default=os.path.join(ROOT, ".build", "release"), help="where the binaries are")

@@ -4,6 +4,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+from cluster import cluster_bulk, cluster_connect, cluster_install, cluster_memory, cluster_resets
+from files import bulk_files, environment, small_files
 from forwarders import HOST, BareLibssh2, Target, probe
 from intercepts import agent_memory, agent_throughput, filtered, intercepted_latency, switching
 from measures import Measure, compare
@@ -404,4 +406,17 @@ ROWS = [
     Row(20, "memory of the agent, idle; with 500 connections; size of the binary", "–", "≤ 15 MiB; ≤ 30 MiB",
         agent_memory),
     Row(21, "from `leave` to the app's answer; from `intercept` to the first answer", "–", "≤ 50 ms; ≤ 300 ms", switching),
+    Row(22, "a volume by sshfs: one large file written, read", "sshfs to Debian's sshd on the same node", "≥ 0.9 ×",
+        bulk_files),
+    Row(23, "a volume by sshfs: small files written, read", "sshfs to Debian's sshd on the same node", "≥ 0.9 ×",
+        small_files),
+    Row(24, "the environment of a workload, from the daemon's API", "–", "≤ 100 ms", environment),
+    Row(25, "`connect` by the kubeconfig, the manager is there", "`kubectl get svc` and `kubectl port-forward`", "≤ 1.5 ×",
+        cluster_connect),
+    Row(26, "`install` until the manager is ready", "`kubectl create deploy` of the same image", "≤ 1.5 ×",
+        cluster_install),
+    Row(27, "bulk TCP to a pod through the TUN, by WebSocket, each direction", "`kubectl port-forward`", "≥ 0.5 ×",
+        cluster_bulk),
+    Row(28, "resets of single flows beside another flow", "`kubectl port-forward`", "none is harmed", cluster_resets),
+    Row(29, "memory of the manager with many Services and Pods", "–", "≤ 64 MiB", cluster_memory),
 ]  # fmt: skip

@@ -71,7 +71,7 @@ struct AgentInjectionTests {
         let app = plan.workload["spec"]?["template"]?["spec"]?["containers"]?.array.first
         #expect(app?["ports"]?.array.first?["name"] == "tm-http")
         #expect(app?["readinessProbe"]?["httpGet"]?["port"] == "tm-http")
-        #expect(Self.variable("PROBE_PATHS", plan.workload) == "/ready")
+        #expect(Self.variable("PROBE_PATHS", plan.workload) == "8080:/ready")
         #expect(AgentInjection.undone(workload: plan.workload) == workload)
     }
 

@@ -4,6 +4,8 @@ package struct AgentReport: Codable, Hashable, Sendable {
     package var revision: UInt64
     /// By a rule's id, why it cannot be followed: one line.
     package var problems: [String: String]
+    /// Its pod ends: what still comes there is served, and nothing new is begun with it.
+    package var isLeaving: Bool?
 
     package init(revision: UInt64, problems: [String: String] = [:]) {
         self.revision = revision

@@ -170,7 +170,7 @@ package final class InterceptService: Sendable {
 
     private func wantAgent(_ workload: InterceptTable.Workload) {
         guard let cluster, let found = cluster.find(workload.name, namespace: workload.namespace) else { return }
-        let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload } }
+        let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload && $0.stays } }
         if !hasAgent || !found.hasAgent { cluster.wantAgent(found) }
     }
 
@@ -191,7 +191,7 @@ package final class InterceptService: Sendable {
     /// Why a workload's port cannot be intercepted, whoever asks.
     private func problem(of workload: InterceptTable.Workload, port: UInt16, isDatagram: Bool) -> String? {
         let snapshot = directory.snapshot
-        let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload } }
+        let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload && $0.stays } }
         let found = cluster?.find(workload.name, namespace: workload.namespace)
         if hasAgent, cluster == nil { return nil }
         if let problem = found?.problem { return problem }
@@ -420,7 +420,8 @@ package final class InterceptService: Sendable {
     /// One of a workload's agents, and what it can tell of; of those that can tell of anything, if there is one.
     func agent(of workload: InterceptTable.Workload) -> (AgentLink, [AgentHello.Container]?)? {
         state.withLock { state in
-            let candidates = state.table.agents.filter { $0.value.workload == workload }.sorted { $0.key < $1.key }
+            let candidates = state.table.agents.filter { $0.value.workload == workload && $0.value.stays }
+                .sorted { $0.key < $1.key }
             guard let chosen = candidates.last(where: { $0.value.hello.containers != nil }) ?? candidates.last,
                 let link = state.agents[chosen.key]
             else { return nil }
@@ -510,7 +511,7 @@ package final class InterceptService: Sendable {
                     kind: "deployment", name: workload.name, namespace: workload.namespace, services: [service.name],
                     agents: 0, problem: "there is no traffic-agent beside it", intercepts: [])
             }
-            for agent in state.table.agents.values {
+            for agent in state.table.agents.values where agent.stays {
                 var info =
                     infos[agent.workload]
                     ?? WorkloadInfo(

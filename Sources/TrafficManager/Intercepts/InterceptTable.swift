@@ -45,6 +45,9 @@ struct InterceptTable: Sendable {
         var hello: AgentHello
         var workload: Workload
         var report = AgentReport(revision: 0)
+
+        /// Its pod is not about to end.
+        var stays: Bool { report.isLeaving != true }
     }
 
     private(set) var intercepts: [String: Intercept] = [:]
@@ -170,7 +173,7 @@ struct InterceptTable: Sendable {
     }
 
     private func state(of intercept: Intercept) -> (InterceptInfo.State, String?) {
-        let followers = agents.values.filter { $0.workload == intercept.workload }
+        let followers = agents.values.filter { $0.workload == intercept.workload && $0.stays }
         guard !followers.isEmpty else {
             return (.noAgent, "there is no traffic-agent beside \(intercept.workload.name)")
         }

@@ -45,6 +45,9 @@ extension InterceptService {
         return streams.open(.environment, of: place.container.name, by: place.agent, on: eventLoop)
             .flatMap { channel in
                 let promise = eventLoop.makePromise(of: ProcessEnvironment.self)
+                // An agent that stops in the middle of it.
+                let timeout = eventLoop.scheduleTask(in: AgentStreams.patience) { channel.close(promise: nil) }
+                promise.futureResult.whenComplete { _ in timeout.cancel() }
                 return channel.eventLoop.submit {
                     try channel.pipeline.syncOperations.addHandler(EnvironmentReader(promise))
                 }.hop(to: eventLoop).flatMap { promise.futureResult }

@@ -60,7 +60,14 @@ struct ClusterGateway: Sendable {
         switch cluster.transport {
         case .auto, .direct:
             let isAsked = cluster.transport == .direct
-            if let place = try await PublishedManager.find(client, namespace: namespace, withPod: isAsked) {
+            let place: PublishedManager?
+            do {
+                place = try await PublishedManager.find(client, namespace: namespace, withPod: isAsked)
+            } catch let error as KubernetesError where error.kind == .forbidden && !isAsked {
+                // Who may not look for one goes the way that needs no more rights.
+                place = nil
+            }
+            if let place {
                 configuration.host = place.host
                 configuration.port = place.port
                 return ClusterGateway(

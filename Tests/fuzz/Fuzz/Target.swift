@@ -5,5 +5,5 @@ struct Target: Sendable {
     var seeds: @Sendable () -> [[UInt8]]
     var run: @Sendable ([UInt8]) -> Void
 
-    static let all = transport + keys + files + connection + datagrams + dns + stub + packets + intercepts
+    static let all = transport + keys + files + connection + datagrams + dns + stub + packets + intercepts + sftp
 }
