@@ -80,7 +80,8 @@ package final class Agent: Sendable {
     private func holders(_ port: AgentHello.Port) throws -> HolderLine {
         let app = try SocketAddress(ipAddress: configuration.appHost, port: Int(port.appPort))
         return HolderLine(
-            link: link, app: app, probePaths: configuration.probePaths(of: port.appPort), eventLoop: eventLoop, logger: logger)
+            link: link, app: app, probePaths: configuration.probePaths(of: port.appPort), eventLoop: eventLoop,
+            logger: logger)
     }
 
     private func listenForDatagrams(_ port: AgentHello.Port) async throws -> NIOLoopBound<DatagramPort> {

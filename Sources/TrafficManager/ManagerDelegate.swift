@@ -121,7 +121,9 @@ package struct ManagerDelegate: SSHServerDelegate {
     package func subsystem(
         _ name: String, for session: SessionIdentity
     ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)? {
-        guard name == "sftp", let handler = services[.sftp], session.permissions.permitsPortForwarding else { return nil }
+        guard name == "sftp", let handler = services[.sftp], session.permissions.permitsPortForwarding else {
+            return nil
+        }
         return { channel in handler(channel, session) }
     }
 

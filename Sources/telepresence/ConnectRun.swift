@@ -82,7 +82,8 @@ final class ConnectRun {
                 if let other = status.otherVersion {
                     Exit.write(
                         "telepresence: the traffic manager is of version \(other), this program of "
-                            + "\(ProgramVersion.client); telepresence install brings them together\n", to: STDERR_FILENO)
+                            + "\(ProgramVersion.client); telepresence install brings them together\n", to: STDERR_FILENO
+                    )
                 }
                 if !status.proxies.isEmpty {
                     say("SOCKS and HTTP proxy on \(status.proxies.joined(separator: ", "))\n")
@@ -142,7 +143,8 @@ final class ConnectRun {
     /// Runs the command, or another in its place, and ends the session when it has ended, after `before`; its exit status.
     /// `entering`: the namespace of a rootless session, if it is one. `ended` is called when the session ends first, or a signal is to end a command that may not take it.
     func runCommand(
-        _ other: [String]? = nil, in status: DaemonStatus, entering: Bool = true, ended: @escaping @Sendable () -> Void = {},
+        _ other: [String]? = nil, in status: DaemonStatus, entering: Bool = true,
+        ended: @escaping @Sendable () -> Void = {},
         before: () async -> Void = {}, thenQuit client: DaemonClient?
     ) async throws -> Int32 {
         SessionEnvironment.set(for: status)

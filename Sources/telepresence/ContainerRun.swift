@@ -94,4 +94,5 @@ struct ContainerRun {
                 ["/bin/sh", "-c", "\(engine) stop --time \(Self.stopSeconds) \(name) >/dev/null 2>&1"])
         else { return }
         _ = process.wait()
-    }}
+    }
+}

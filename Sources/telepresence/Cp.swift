@@ -99,7 +99,9 @@ struct Cp: ConcurrentCommand {
     /// In a directory that is there it keeps its name.
     private static func target(_ destination: String, _ name: String) -> String {
         var status = stat()
-        guard stat(destination, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, name != "." else { return destination }
+        guard stat(destination, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, name != "." else {
+            return destination
+        }
         return "\(destination)/\(name)"
     }
 

@@ -64,7 +64,8 @@ final class FileCopy {
             }
             for entry in entries {
                 // A name with a slash, or none, is no name: nothing may be written elsewhere.
-                guard !entry.name.isEmpty, !entry.name.contains("/"), entry.name != "..", !entry.name.utf8.contains(0) else {
+                guard !entry.name.isEmpty, !entry.name.contains("/"), entry.name != "..", !entry.name.utf8.contains(0)
+                else {
                     throw Failure("\(path.shown): \(entry.name.shown) is no name of a file")
                 }
                 try download("\(path)/\(entry.name)", to: "\(place)/\(entry.name)", depth: depth + 1)

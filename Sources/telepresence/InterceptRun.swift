@@ -94,7 +94,8 @@ struct InterceptRun {
         }
         defer { watcher.cancel() }
         return try await run.runCommand(
-            command, in: status, entering: contained?.isInside(status) ?? true, ended: { contained?.stop() }, before: { await undo(made, client, ingest) },
+            command, in: status, entering: contained?.isInside(status) ?? true, ended: { contained?.stop() },
+            before: { await undo(made, client, ingest) },
             thenQuit: isOurs ? client : nil)
     }
 

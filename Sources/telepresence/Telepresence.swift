@@ -44,7 +44,8 @@ struct Telepresence: ParsableCommand {
             CommandGroup(
                 name: "Intercepts",
                 subcommands: [
-                    Intercept.self, Replace.self, Wiretap.self, Ingest.self, Env.self, Cp.self, Leave.self, List.self, Revoke.self,
+                    Intercept.self, Replace.self, Wiretap.self, Ingest.self, Env.self, Cp.self, Leave.self, List.self,
+                    Revoke.self,
                 ]),
             CommandGroup(name: "Single ports", subcommands: [Forward.self]),
             CommandGroup(name: "Cluster", subcommands: [Install.self, Uninstall.self, Users.self]),

@@ -62,7 +62,8 @@ import Testing
     /// A pure file that needs the system all the same, and why.
     static let systemFiles: [String: String] = [
         "Sources/SSHProtocol/Keys/ExpiryTime.swift": "expiry-time is in the machine's time zone (sshd(8))",
-        "Sources/DNS/Stub/NameAddresses.swift": "the resolver gives addresses out that the tunnel looks up on its own thread",
+        "Sources/DNS/Stub/NameAddresses.swift":
+            "the resolver gives addresses out that the tunnel looks up on its own thread",
     ]
 
     /// Bytes and events in, effects out.

@@ -16,7 +16,9 @@ struct ContainerCopiesTests {
                             "name": "web", "image": "w", "ports": [["containerPort": 8080]],
                             "readinessProbe": ["httpGet": ["path": "/ready", "port": 8080]],
                             "resources": ["limits": ["memory": "128Mi", "cpu": "1500m"]],
-                            "envFrom": [["configMapRef": ["name": "c"]], ["prefix": "P_", "secretRef": ["name": "s"]]],
+                            "envFrom": [
+                                ["configMapRef": ["name": "c"]], ["prefix": "P_", "secretRef": ["name": "s"]],
+                            ],
                             "env": [
                                 ["name": "A", "value": "web's"],
                                 ["name": "URL", "value": "http://$(A).$(B)/$$(A)/$x/$(open"],
@@ -92,7 +94,9 @@ struct ContainerCopiesTests {
         #expect(try #require(web).lowerBound < #require(sidecar).lowerBound)
     }
 
-    @Test("a container that is replaced is left out, and comes back as it was", arguments: ["web", InjectionOptions.appContainer])
+    @Test(
+        "a container that is replaced is left out, and comes back as it was",
+        arguments: ["web", InjectionOptions.appContainer])
     func replaced(name: String) throws {
         let changed = try Self.plan(replacing: name)
         #expect(Self.containers(changed).map { $0["name"] } == ["sidecar", "traffic-agent"])

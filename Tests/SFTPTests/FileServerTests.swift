@@ -24,7 +24,8 @@ struct FileServerTests {
                     FileTree.Mount(path: "/etc/hello", directory: config.path, isReadOnly: true),
                     FileTree.Mount(path: "/data", directory: data.path),
                     FileTree.Mount(path: "/data/deep", directory: config.path, isReadOnly: true),
-                    FileTree.Mount(path: "/etc/one.yaml", directory: "\(config.path)/..2026/hello.yaml", isReadOnly: true),
+                    FileTree.Mount(
+                        path: "/etc/one.yaml", directory: "\(config.path)/..2026/hello.yaml", isReadOnly: true),
                 ]), number: 7)
     }
 

@@ -177,7 +177,9 @@ struct SFTPRouterTests {
         #expect(rig.answers.isEmpty)
     }
 
-    @Test("what is no SFTP ends the connection", arguments: [[0, 0, 0, 1, 5], [0xff, 0, 0, 0, 5], [0, 0, 0, 6, 3, 0, 0, 0, 1, 0]])
+    @Test(
+        "what is no SFTP ends the connection",
+        arguments: [[0, 0, 0, 1, 5], [0xff, 0, 0, 0, 5], [0, 0, 0, 6, 3, 0, 0, 0, 1, 0]])
     func violations(bytes: [UInt8]) {
         let rig = rig()
         rig.send(bytes)

@@ -70,7 +70,11 @@ package enum EnvironmentSyntax: String, CaseIterable, Sendable {
     private func replacing(_ value: String, _ replacements: [Unicode.Scalar: String]) -> String {
         var text = ""
         for scalar in value.unicodeScalars {
-            if let replacement = replacements[scalar] { text += replacement } else { text.unicodeScalars.append(scalar) }
+            if let replacement = replacements[scalar] {
+                text += replacement
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
         }
         return text
     }

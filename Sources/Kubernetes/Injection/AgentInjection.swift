@@ -112,7 +112,8 @@ package enum AgentInjection {
             environment.append(value("AGENT_PORTS", InjectionRecord.encode(routes.ports)))
         }
         environment += [
-            value("AGENT_DRAIN", "5"), value("MANAGER_HOST", options.managerHost), value("MANAGER_PORT", "\(options.managerPort)"),
+            value("AGENT_DRAIN", "5"), value("MANAGER_HOST", options.managerHost),
+            value("MANAGER_PORT", "\(options.managerPort)"),
             value("MANAGER_HOST_KEY", options.managerHostKey), value("AGENT_TOKEN", "\(tokenDirectory)/token"),
         ]
         if let replaced { environment.append(value("AGENT_REPLACES", replaced)) }

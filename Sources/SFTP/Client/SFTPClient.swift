@@ -35,7 +35,9 @@ package final class SFTPClient {
         greeting.writeInteger(UInt32(3))
         try send(greeting)
         let answer = try packet()
-        guard answer.first == SFTPPacketType.version.rawValue else { throw ConnectionLost(description: "no SFTP there") }
+        guard answer.first == SFTPPacketType.version.rawValue else {
+            throw ConnectionLost(description: "no SFTP there")
+        }
     }
 
     deinit { Glibc.close(descriptor) }
@@ -85,7 +87,9 @@ package final class SFTPClient {
 
     private func reply() throws -> Reply {
         let packet = try packet()
-        guard packet.count >= 5, let type = packet.first else { throw ConnectionLost(description: "a packet too short") }
+        guard packet.count >= 5, let type = packet.first else {
+            throw ConnectionLost(description: "a packet too short")
+        }
         let id = packet.dropFirst().prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         return Reply(type: type, id: id, body: Array(packet.dropFirst(5)))
     }

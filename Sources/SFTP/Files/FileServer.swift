@@ -88,7 +88,9 @@ package final class FileServer {
     /// One packet behind its length. `false`: it is none.
     private func serve(_ packet: UnsafeRawBufferPointer) -> Bool {
         var reader = SFTPReader(packet)
-        guard let kind = try? reader.integer(UInt8.self), let id = try? reader.integer(UInt32.self) else { return false }
+        guard let kind = try? reader.integer(UInt8.self), let id = try? reader.integer(UInt32.self) else {
+            return false
+        }
         if kind == SFTPPacketType.initialize.rawValue {
             output.version()
             return true

@@ -301,7 +301,9 @@ package struct SFTPRouter {
 extension ByteBuffer {
     /// What was read, behind what is left: without a copy where nothing is.
     fileprivate mutating func take(_ bytes: ByteBuffer) {
-        if readableBytes == 0 { self = bytes } else {
+        if readableBytes == 0 {
+            self = bytes
+        } else {
             discardReadBytes()
             writeImmutableBuffer(bytes)
         }

@@ -20,7 +20,9 @@ extension ClusterResolver {
     func answer(_ query: ByteBuffer, _ directory: Directory) -> EventLoopFuture<ByteBuffer?> {
         @Sendable func own() -> ByteBuffer? { ClusterDNS.answer(query: query, snapshot: directory.snapshot) }
         return ask(query).map { answer -> ByteBuffer? in
-            guard let message = try? RawMessage(answer), message.header.responseCode != Self.noError else { return answer }
+            guard let message = try? RawMessage(answer), message.header.responseCode != Self.noError else {
+                return answer
+            }
             // A pod that is not given the cluster's server, or a server that is behind.
             guard let known = own(), let told = try? RawMessage(known), told.answerCount > 0 else { return answer }
             return known

@@ -81,7 +81,8 @@ package final class ClusterResolver: Sendable {
 
     private func send(_ query: ByteBuffer, attempt: Int, _ promise: EventLoopPromise<ByteBuffer>) {
         let state = state.value
-        guard !servers.isEmpty, state.pending.count < Self.maximumPending, let id = query.getInteger(at: query.readerIndex, as: UInt16.self)
+        guard !servers.isEmpty, state.pending.count < Self.maximumPending,
+            let id = query.getInteger(at: query.readerIndex, as: UInt16.self)
         else { return promise.fail(Failure(description: "too much is asked at once")) }
         // An id that cannot be guessed, for a port that stays the same (RFC 5452 §9.2).
         var own = UInt16.random(in: 0...UInt16.max)
@@ -127,7 +128,8 @@ package final class ClusterResolver: Sendable {
     private func received(_ envelope: AddressedEnvelope<ByteBuffer>) {
         let state = state.value
         var answer = envelope.data
-        guard let message = try? RawMessage(answer), message.header.isResponse, servers.contains(envelope.remoteAddress),
+        guard let message = try? RawMessage(answer), message.header.isResponse,
+            servers.contains(envelope.remoteAddress),
             let pending = state.pending[message.header.id], Self.isAnswer(message, to: pending.query)
         else { return }
         state.pending[message.header.id] = nil

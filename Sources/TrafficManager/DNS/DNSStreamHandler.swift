@@ -82,7 +82,11 @@ package final class DNSStreamHandler: ChannelDuplexHandler {
     }
 
     package func read(context: ChannelHandlerContext) {
-        if context.channel.isWritable, !isTurnScheduled, relayed < Self.maximumRelayed { context.read() } else { isReadHeld = true }
+        if context.channel.isWritable, !isTurnScheduled, relayed < Self.maximumRelayed {
+            context.read()
+        } else {
+            isReadHeld = true
+        }
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {

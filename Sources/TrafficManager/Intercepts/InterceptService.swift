@@ -66,7 +66,8 @@ package final class InterceptService: Sendable {
 
         func claim(in table: inout InterceptTable, now: Int64) -> Result<String, InterceptTable.Refusal> {
             table.claim(
-                spec, workload: workload, kind: kind, port: port, bindAddress: bindAddress, holder: holder, session: session,
+                spec, workload: workload, kind: kind, port: port, bindAddress: bindAddress, holder: holder,
+                session: session,
                 now: now)
         }
     }

@@ -85,7 +85,8 @@ struct InterceptTable: Sendable {
         revision += 1
         let id = "\(workload.name)-\(port)-\(lastNumber)"
         intercepts[id] = Intercept(
-            id: id, workload: workload, kind: spec.kind ?? known ?? kind(of: workload), port: port, spec: spec, holder: holder,
+            id: id, workload: workload, kind: spec.kind ?? known ?? kind(of: workload), port: port, spec: spec,
+            holder: holder,
             bindAddress: bindAddress, since: now, session: session, revision: revision)
         return .success(id)
     }

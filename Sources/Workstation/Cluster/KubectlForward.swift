@@ -45,7 +45,8 @@ final class KubectlForward: Sendable {
     /// Throws where kubectl cannot be told what is needed.
     init(_ settings: ClusterSettings, pods: PodConnector) throws(WorkstationError) {
         guard settings.overrides.token == nil else {
-            throw .badInput("--transport kubectl and --token: expected the token in a kubeconfig, as arguments are read by all")
+            throw .badInput(
+                "--transport kubectl and --token: expected the token in a kubeconfig, as arguments are read by all")
         }
         self.settings = settings
         self.pods = pods
@@ -73,7 +74,9 @@ final class KubectlForward: Sendable {
 
     var works: Bool {
         get async {
-            guard let channel = try? await connect(on: MultiThreadedEventLoopGroup.singleton.next()) else { return false }
+            guard let channel = try? await connect(on: MultiThreadedEventLoopGroup.singleton.next()) else {
+                return false
+            }
             channel.close(promise: nil)
             return true
         }
@@ -121,7 +124,8 @@ final class KubectlForward: Sendable {
         guard pipe(&ends) == 0 else { throw WorkstationError("a pipe: \(SystemError.text(errno))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let command =
-            ["kubectl", "port-forward", "--namespace=\(namespace)", "--address=127.0.0.1", "pod/\(pod)", ":8022"] + flags
+            ["kubectl", "port-forward", "--namespace=\(namespace)", "--address=127.0.0.1", "pod/\(pod)", ":8022"]
+            + flags
         let process: pid_t
         do throws(WorkstationError) {
             process = try MountProcess.spawn(command, input: nil, output: ends[1], errors: ends[1])
@@ -140,7 +144,8 @@ final class KubectlForward: Sendable {
             text += String(decoding: bytes[..<count], as: UTF8.self)
             // Forwarding from 127.0.0.1:40123 -> 8022
             if let found = text.firstRange(of: "Forwarding from 127.0.0.1:"),
-                let port = Int(text[found.upperBound...].prefix { $0.isNumber }), text[found.upperBound...].contains(" ")
+                let port = Int(text[found.upperBound...].prefix { $0.isNumber }),
+                text[found.upperBound...].contains(" ")
             {
                 _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
                 return Running(process: process, port: port, pod: pod, output: ends[0])

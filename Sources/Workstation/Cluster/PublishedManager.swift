@@ -21,7 +21,8 @@ struct PublishedManager: Hashable, Sendable {
         let pods = try await client.list(.pods, namespace: namespace, selector: ManagerManifests.selector)
         guard let pod = pods.first(where: PodView.isReady) else { return nil }
         for service in services {
-            guard let number = port(of: service)?["nodePort"]?.integer, let host = pod["status"]?["hostIP"]?.string else {
+            guard let number = port(of: service)?["nodePort"]?.integer, let host = pod["status"]?["hostIP"]?.string
+            else {
                 continue
             }
             return PublishedManager(host: host, port: number)

@@ -27,7 +27,8 @@ extension SessionSettings {
         routes.virtualSubnets = layer.routes.virtualSubnets ?? routes.virtualSubnets
         routes.isNamesOnly = layer.routes.namesOnly ?? false
         if let both = routes.alsoProxy.first(where: routes.neverProxy.contains) {
-            throw .badInput("\(both) is to be proxied and never to be; expected it in one of also-proxy and never-proxy")
+            throw .badInput(
+                "\(both) is to be proxied and never to be; expected it in one of also-proxy and never-proxy")
         }
         if let text = layer.timeouts.connect, let time = ConfigValue.milliseconds(text) {
             timeouts.connectMilliseconds = time

@@ -140,7 +140,8 @@ final class Session {
 
     private func networkRequest() throws -> NetworkRequest {
         let request = try NetworkRequest(
-            settings, cluster, names: names, ranges: ranges, manager: managerAddress, sshConnection: UserFiles.environment("SSH_CONNECTION"))
+            settings, cluster, names: names, ranges: ranges, manager: managerAddress,
+            sshConnection: UserFiles.environment("SSH_CONNECTION"))
         return translation?.applied(to: request) ?? request
     }
 

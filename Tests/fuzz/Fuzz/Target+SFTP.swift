@@ -7,7 +7,8 @@ extension Target {
     static let sftp: [Target] = [
         Target(name: "sftp-router") {
             let stat: [UInt8] = [0, 0, 0, 14, 17, 0, 0, 0, 1, 0, 0, 0, 5] + Array("/a/bc".utf8)
-            let read: [UInt8] = [0, 0, 0, 26, 5, 0, 0, 0, 2, 0, 0, 0, 5, 1, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 12)
+            let read: [UInt8] =
+                [0, 0, 0, 26, 5, 0, 0, 0, 2, 0, 0, 0, 5, 1, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 12)
             let answer: [UInt8] = [0, 0, 0, 5, 2, 0, 0, 0, 3, 0, 0, 0, 9, 101, 0, 0, 0, 1, 0, 0, 0, 0]
             return [
                 [UInt8(stat.count)] + stat + [UInt8(answer.count)] + answer + [UInt8(read.count)] + read
