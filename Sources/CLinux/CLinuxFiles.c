@@ -2,11 +2,13 @@
 
 #include "CLinux.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -130,4 +132,38 @@ int clinux_rename_new(int from, const char *old, int to, const char *name) {
     struct stat status;
     if (fstatat(to, name, &status, AT_SYMLINK_NOFOLLOW) == 0) return -EEXIST;
     return renameat(from, old, to, name) == 0 ? 0 : -errno;
+}
+
+int clinux_socket_owner(const unsigned long *inodes, size_t count) {
+    DIR *processes = opendir("/proc");
+    if (!processes) return -errno;
+    int found = 0;
+    struct dirent *process;
+    /* In the order of their numbers: a server comes before those that it has forked, which have its sockets, too. */
+    while (!found && (process = readdir(processes))) {
+        char *end;
+        long id = strtol(process->d_name, &end, 10);
+        if (*end || id <= 0 || id == getpid()) continue;
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%ld/fd", id);
+        int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *files = directory < 0 ? NULL : fdopendir(directory);
+        if (!files) {
+            if (directory >= 0) close(directory);
+            continue;
+        }
+        struct dirent *file;
+        while (!found && (file = readdir(files))) {
+            char target[64];
+            ssize_t length = readlinkat(directory, file->d_name, target, sizeof target - 1);
+            if (length <= 8 || memcmp(target, "socket:[", 8) != 0) continue;
+            target[length] = 0;
+            unsigned long inode = strtoul(target + 8, NULL, 10);
+            for (size_t index = 0; index < count; index++)
+                if (inodes[index] == inode) found = (int)id;
+        }
+        closedir(files);
+    }
+    closedir(processes);
+    return found;
 }

@@ -413,7 +413,7 @@ ROWS = [
     Row(24, "the environment of a workload, from the daemon's API", "–", "≤ 100 ms", environment),
     Row(25, "`connect` by the kubeconfig, the manager is there", "`kubectl get svc` and `kubectl port-forward`", "≤ 1.5 ×",
         cluster_connect),
-    Row(26, "`install` until the manager is ready", "`kubectl create deploy` of the same image", "≤ 1.5 ×",
+    Row(26, "`install` until the manager is ready", "`kubectl apply` of the same objects; `create deploy` of its image", "≤ 1.5 ×",
         cluster_install),
     Row(27, "bulk TCP to a pod through the TUN, by WebSocket, each direction", "`kubectl port-forward`", "≥ 0.5 ×",
         cluster_bulk),

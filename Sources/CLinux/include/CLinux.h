@@ -39,6 +39,9 @@ int clinux_try_namespaces(void);
 int clinux_open_in_root(int root, const char *path, int flags, unsigned mode);
 int clinux_walk_in_root(int root, const char *path, int flags, unsigned mode);
 
+/* The first process that has one of these sockets open, as far as this one may see others; 0: none; or -errno. */
+int clinux_socket_owner(const unsigned long *inodes, size_t count);
+
 /* renameat2(2) with RENAME_NOREPLACE. Returns 0 or -errno. */
 int clinux_rename_new(int from, const char *old, int to, const char *name);
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Who listens on a port of this network namespace, as far as this process may see others.
@@ -7,44 +8,24 @@ enum ListeningProcess {
     private static let maximumTable = 16 << 20
 
     static func find(port: UInt16) -> pid_t? {
-        let inodes = sockets(on: port, "/proc/self/net/tcp").union(sockets(on: port, "/proc/self/net/tcp6"))
+        let inodes = sockets(on: port, "/proc/self/net/tcp") + sockets(on: port, "/proc/self/net/tcp6")
         guard !inodes.isEmpty else { return nil }
-        // A server and those it has forked share their sockets: the first is whom the container was started with.
-        return entries("/proc").compactMap { pid_t($0) }.filter { $0 != getpid() }.sorted()
-            .first { holds($0, inodes) }
+        let owner = clinux_socket_owner(inodes, inodes.count)
+        return owner > 0 ? owner : nil
     }
 
-    private static func sockets(on port: UInt16, _ table: String) -> Set<String> {
+    private static func sockets(on port: UInt16, _ table: String) -> [UInt] {
         guard let bytes = SmallFile.read(table, limit: maximumTable) else { return [] }
         let hexadecimal = String(port, radix: 16, uppercase: true)
-        let ending = ":" + String(repeating: "0", count: 4 - hexadecimal.count) + hexadecimal
-        var found: Set<String> = []
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropFirst() {
-            let fields = line.split(separator: " ")
-            guard fields.count > 9, fields[3] == listening, fields[1].hasSuffix(ending) else { continue }
-            found.insert("socket:[\(fields[9])]")
+        let ending = Array((":" + String(repeating: "0", count: 4 - hexadecimal.count) + hexadecimal).utf8)
+        var found: [UInt] = []
+        for line in bytes.split(separator: UInt8(ascii: "\n")).dropFirst() {
+            let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 10)
+            guard fields.count > 9, fields[1].suffix(ending.count).elementsEqual(ending),
+                fields[3].elementsEqual(listening.utf8), let inode = UInt(String(decoding: fields[9], as: UTF8.self))
+            else { continue }
+            found.append(inode)
         }
         return found
-    }
-
-    private static func holds(_ process: pid_t, _ sockets: Set<String>) -> Bool {
-        let directory = "/proc/\(process)/fd"
-        return entries(directory).contains { name in
-            var target = [CChar](repeating: 0, count: 64)
-            let length = readlink("\(directory)/\(name)", &target, target.count)
-            guard length > 0 else { return false }
-            return sockets.contains(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self))
-        }
-    }
-
-    private static func entries(_ path: String) -> [String] {
-        guard let directory = opendir(path) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-        }
-        return names
     }
 }

@@ -131,7 +131,8 @@ final class SessionContainers {
                 handle: "@\(lastNumber)", workload: environment.workload, namespace: environment.namespace,
                 container: environment.container, pod: environment.pod, intercept: request.intercept))
         entries.append(entry)
-        guard let wanted = request.mount else {
+        // Where nobody has named a place, nothing is mounted that has nothing in it.
+        guard let wanted = request.mount, wanted.directory != nil || !environment.mounts.isEmpty else {
             return completion(.success(IngestAnswer(ingest: entry.local, environment: environment)))
         }
         let place =
