@@ -23,7 +23,7 @@ NODE = "telepresence-node"
 API = "172.31.254.2"
 WORKSTATION, NEXT, NOBODY = "172.31.253.1", "172.31.253.2", "172.31.253.3"
 IMAGE = "telepresence:bench"
-PORT, IPERF = 9000, 5201  # of the target and of iperf3 in their pod
+PORT = 9000  # of the target in its pod
 SECONDS = 120  # for one command
 RESETS = 20
 BATCH = 500  # objects for one kubectl
@@ -64,7 +64,9 @@ class ClusterSite(Site):
 
     def wire(self):
         """A veth beside the laptop's."""
-        near = f"tp-bench{self.bench.free_port()}"
+        near = "tp-bench"
+        if self.command("ip", "-n", NODE, "link", "show", near, check=False).returncode == 0:
+            raise Failure("another benchmark is at the cluster")
         self.command("ip", "link", "add", "wire", "netns", str(self.workstation), "type", "veth", "peer", "name", near,
                      "netns", NODE)  # fmt: skip
         self.command("ip", "-n", NODE, "address", "add", f"{NEXT}/29", "dev", near)
@@ -194,6 +196,13 @@ def timed(work, *arguments):
     return time.monotonic() - begin
 
 
+# What the target has received a second, after a start.
+RECEIVED = """import sys, time
+def received(): return int.from_bytes(open('/tmp/totals', 'rb').read(8), 'little')
+time.sleep(0.5)
+first, begin = received(), time.monotonic()
+time.sleep(float(sys.argv[1]))
+print((received() - first) / (time.monotonic() - begin))"""
 BANNER = """set -e
 "$0" get svc >/dev/null
 coproc forward { exec "$0" port-forward "$1" :8022; }
@@ -270,34 +279,35 @@ def reached(site, address):
 
 @on_cluster
 def cluster_bulk(bench, site):
-    """The port-forward alone cannot be had without SSH in it: this is all of it. By iperf3, as kubectl passes no end of one
-    direction on; on a new forward each time, as kubectl's ends with a flow that is reset."""
-    if not shutil.which("iperf3"):
-        raise Failure("there is no iperf3 here (apt-get install iperf3)")
+    """The port-forward alone cannot be had without SSH in it: this is all of it. kubectl's forward passes no end of one
+    direction on, so what goes up is counted in the pod; and it ends with a flow that does, so each has its own."""
     site.install()
     pod = site.target_pod()
     site.connect_session("--transport", "websocket")
     reached(site, (pod, PORT))
-    site.kubectl("exec", "target", "--", "iperf3", "--server", "--daemon", "--port", str(IPERF))
+    milliseconds = bench.milliseconds(3000)
 
-    def stream(address, *options):
-        seconds = 2 if bench.options.quick else 5
-        command = ["iperf3", "--client", address[0], "--port", str(address[1]), "--time", str(seconds), "--json", *options]
-        report = json.loads(site.command(*site.on(site.workstation, command), check=False).stdout or "{}")
-        if "error" in report or "end" not in report:
-            raise Failure(f"iperf3: {report.get('error', 'nothing said')}")
-        return {"throughput": report["end"]["sum_received"]["bits_per_second"] / 8e6}
+    def down(address):
+        result = site.load("down", address, milliseconds, 0)
+        return {"throughput": result["bytes"] / result["seconds"] / 1e6}
 
-    def theirs(*options):
-        process, port = site.port_forward("pod/target", IPERF)
+    def up(address):
+        load = site.start(site.workstation, [bench.helper("load"), "up", *address, milliseconds + 10_000, 0])
         try:
-            return stream(("127.0.0.1", port), *options)
+            rate = site.kubectl("exec", "target", "--", "python3", "-c", RECEIVED, str(milliseconds / 1000))
+        finally:
+            bench.processes.stop(load)
+        return {"throughput": float(rate) / 1e6}
+
+    def theirs(once):
+        process, port = site.port_forward("pod/target", PORT)
+        try:
+            return once(("127.0.0.1", port))
         finally:
             bench.processes.stop(process)
 
-    for direction, options in (("up", []), ("down", ["--reverse"])):
-        figures = compare(
-            bench, bench.repetitions(5), lambda: stream((pod, IPERF), *options), lambda: theirs(*options))
+    for direction, once in (("up", up), ("down", down)):
+        figures = compare(bench, bench.repetitions(5), lambda: once((pod, PORT)), lambda: theirs(once))
         yield Measure(f"TUN over WebSocket {direction}", "MB/s", *figures["throughput"], 0.5, at_least=True)
 
 

@@ -16,7 +16,7 @@ final class AgentStreams: Sendable {
     }
 
     private struct Waiting {
-        var session: UInt64
+        var agent: SessionIdentity
         var promise: EventLoopPromise<any Channel>
         var timeout: Scheduled<Void>
     }
@@ -42,7 +42,7 @@ final class AgentStreams: Sendable {
                 guard self?.take(number) != nil else { return }
                 promise.fail(Failure(description: "the traffic-agent does not answer"))
             }
-            state.waiting[number] = Waiting(session: agent.session.id, promise: promise, timeout: timeout)
+            state.waiting[number] = Waiting(agent: agent.session, promise: promise, timeout: timeout)
             return number
         }
         guard let number else {
@@ -52,16 +52,24 @@ final class AgentStreams: Sendable {
         return promise.futureResult
     }
 
-    private func take(_ number: UInt64, of session: UInt64? = nil) -> Waiting? {
+    private func take(_ number: UInt64, by session: SessionIdentity? = nil) -> Waiting? {
         state.withLock { state in
-            guard let waiting = state.waiting[number], session == nil || waiting.session == session else { return nil }
+            guard let waiting = state.waiting[number], session.map({ Self.isSame($0, waiting.agent) }) ?? true else {
+                return nil
+            }
             return state.waiting.removeValue(forKey: number)
         }
     }
 
+    /// An agent has several sessions when there is much to carry; they come from one place, for one workload.
+    private static func isSame(_ session: SessionIdentity, _ agent: SessionIdentity) -> Bool {
+        session.permissions.trafficAgent == agent.permissions.trafficAgent
+            && session.sourceAddress == agent.sourceAddress
+    }
+
     /// Where a channel for `host` leads: whoever waits for it, if the agent was asked for it.
     func destination(_ host: String, for session: SessionIdentity) -> Destination {
-        guard let number = UInt64(host.dropLast(AgentStream.suffix.count)), let waiting = take(number, of: session.id)
+        guard let number = UInt64(host.dropLast(AgentStream.suffix.count)), let waiting = take(number, by: session)
         else { return .refused(OpenFailure(.administrativelyProhibited, "nobody waits for \(host.shortened)")) }
         waiting.timeout.cancel()
         return .service { channel in
