@@ -54,6 +54,12 @@ package enum AgentInjection {
         containers(workload).contains { $0["name"]?.string == container }
     }
 
+    /// Where the agent of a workload finds its manager: there may be others in the cluster.
+    package static func managerHost(of workload: JSONValue) -> String? {
+        let agent = containers(workload).first { $0["name"]?.string == container }
+        return (agent?["env"]?.array ?? []).first { $0["name"] == "MANAGER_HOST" }?["value"]?.string
+    }
+
     /// The container that is left out of a workload.
     package static func replaced(in workload: JSONValue) -> String? {
         InjectionRecord(workload["metadata"]?["annotations"]?[workloadAnnotation]?.string)?.replaced?.name

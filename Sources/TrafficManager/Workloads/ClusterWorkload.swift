@@ -10,6 +10,8 @@ struct ClusterWorkload: Hashable, Sendable {
     var hasAgent: Bool
     /// The container that is not there while an agent stands for it.
     var replaced: String?
+    /// Whose agent it is.
+    var managerHost: String?
     /// Why it cannot be intercepted, whatever its services are.
     var problem: String?
 
@@ -27,6 +29,7 @@ struct ClusterWorkload: Hashable, Sendable {
         labels = (template?["metadata"]?["labels"]?.object ?? [:]).compactMapValues(\.string)
         hasAgent = AgentInjection.hasAgent(object)
         replaced = AgentInjection.replaced(in: object)
+        managerHost = AgentInjection.managerHost(of: object)
         if object["spec"]?["replicas"]?.integer == 0 {
             problem = "\(resource.kind.lowercased()) \(name) has no replicas"
         } else if object["spec"]?["paused"] == true {

@@ -169,7 +169,10 @@ package final class WorkloadService: ServiceLifecycle.Service {
                 let isAsWanted =
                     container == workload.replaced
                     || container == InjectionOptions.appContainer && workload.replaced != nil
-                guard !isAsWanted, container != nil || mayRestore else { return false }
+                // What another manager has left out is that one's to put back.
+                guard !isAsWanted, container != nil || mayRestore && workload.managerHost == options.managerHost else {
+                    return false
+                }
                 if case .installing = state.progress[key] { return false }
                 guard let tried = state.tried[key], tried.container == container else { return true }
                 return tried.at + Self.retryInterval < now
