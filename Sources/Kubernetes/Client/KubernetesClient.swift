@@ -136,14 +136,6 @@ package final class KubernetesClient: Sendable {
         try await request("POST", resource.path(namespace: namespace), body: object)
     }
 
-    /// What creating it would come to; nothing is made.
-    @discardableResult
-    package func dryRun(
-        _ resource: Resource, _ object: JSONValue, namespace: String? = nil
-    ) async throws(KubernetesError) -> JSONValue {
-        try await request("POST", resource.path(namespace: namespace) + "?dryRun=All", body: object)
-    }
-
     /// A JSON patch (RFC 6902).
 
     @discardableResult
