@@ -26,7 +26,8 @@ extension DaemonStatus.Cluster {
     func with(services range: String?) -> DaemonStatus.Cluster {
         guard let whole = range.flatMap({ NetworkPrefix($0) }) else { return self }
         var cluster = self
-        cluster.subnets = [whole.description] + subnets.filter { NetworkPrefix($0).map { !whole.contains($0) } ?? true }
+        // Those of the pods come first, as the manager tells them.
+        cluster.subnets = subnets.filter { NetworkPrefix($0).map { !whole.contains($0) } ?? true } + [whole.description]
         return cluster
     }
 
