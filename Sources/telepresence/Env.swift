@@ -16,21 +16,11 @@ struct Env: ConcurrentCommand {
               telepresence env hello --output json
             """)
 
-    @Argument(help: ArgumentHelp("The workload, as list shows it.", valueName: "name"))
-    var workload: String
-
-    @Option(name: .long, help: ArgumentHelp("Of its containers; the app's if not given.", valueName: "name"))
-    var container: String?
-
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp("The workload's namespace; the session's own if not given.", valueName: "namespace"))
-    var namespace: String?
+    @OptionGroup var place: ContainerPlace
 
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            "How: \(EnvironmentSyntax.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "syntax"))
+        help: ArgumentHelp("How: \(EnvironmentOptions.syntaxes).", valueName: "syntax"))
     var envSyntax: String?
 
     @OptionGroup var session: SessionOptions
@@ -39,8 +29,7 @@ struct Env: ConcurrentCommand {
     func validate() throws { _ = try EnvironmentOptions.syntax(envSyntax) }
 
     func run() async throws {
-        let environment = try await session.client().environment(
-            IngestRequest(workload: workload, namespace: namespace, container: container))
+        let environment = try await session.client().environment(place.request)
         if format.output == .json { return try format.print(environment) }
         guard let syntax = try EnvironmentOptions.syntax(envSyntax) else {
             // As env(1) does.

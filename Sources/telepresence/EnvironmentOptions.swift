@@ -12,12 +12,13 @@ struct EnvironmentOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            "How: \(EnvironmentSyntax.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "syntax"))
+        help: ArgumentHelp("How: \(syntaxes).", valueName: "syntax"))
     var envSyntax: String?
 
     @Option(name: .long, help: ArgumentHelp("Write them to a file as JSON, too.", valueName: "file"))
     var envJson: String?
+
+    static let syntaxes = EnvironmentSyntax.allCases.map(\.rawValue).joined(separator: ", ")
 
     func validate() throws {
         _ = try Self.syntax(envSyntax)
@@ -28,8 +29,7 @@ struct EnvironmentOptions: ParsableArguments {
         guard let text else { return nil }
         guard let syntax = EnvironmentSyntax(rawValue: text) else {
             throw ValidationError(
-                "--env-syntax '\(text.shown)': expected one of "
-                    + EnvironmentSyntax.allCases.map(\.rawValue).joined(separator: ", "))
+                "--env-syntax '\(text.shown)': expected one of \(syntaxes)")
         }
         return syntax
     }

@@ -1,6 +1,7 @@
 import Glibc
 import SFTP
 import Synchronization
+import Workstation
 
 /// Copies directories and files between a container's volumes and this machine. Blocks its thread.
 ///
@@ -94,15 +95,14 @@ final class FileCopy {
 
     /// `false`: what came is not what is there.
     private func file(_ path: String, to place: String, _ attributes: SFTPAttributes) throws -> Bool {
-        let part = "\(place).\(getpid()).part"
         let mode = mode_t((attributes.permissions ?? 0o600) & 0o777)
-        let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode | 0o600)
-        guard descriptor >= 0 else { throw Self.systemFailure(part) }
-        var isDone = false
-        defer {
-            close(descriptor)
-            if !isDone { unlink(part) }
+        var file: NewFile
+        do throws(NewFile.SystemFailure) {
+            file = try NewFile(place, mode: mode | 0o600)
+        } catch {
+            throw Self.systemFailure(place, error.code)
         }
+        let descriptor = file.descriptor
         var digest = SHA256Digest()
         let told: [UInt8]?
         do {
@@ -114,7 +114,7 @@ final class FileCopy {
                     while !rest.isEmpty {
                         let written = write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                         if written < 0, errno == EINTR { continue }
-                        guard written > 0 else { throw Self.systemFailure(part) }
+                        guard written > 0 else { throw Self.systemFailure(place) }
                         rest = rest.dropFirst(written)
                     }
                 }
@@ -124,8 +124,11 @@ final class FileCopy {
             throw Self.failure(path, error)
         }
         guard told == nil || told == digest.finish() else { return false }
-        guard rename(part, place) == 0 else { throw Self.systemFailure(place) }
-        isDone = true
+        do throws(NewFile.SystemFailure) {
+            try file.finish()
+        } catch {
+            throw Self.systemFailure(place, error.code)
+        }
         count.add(files: 1)
         return true
     }
@@ -171,7 +174,8 @@ final class FileCopy {
         guard descriptor >= 0 else { throw Self.systemFailure(place) }
         defer { close(descriptor) }
         var digest = SHA256Digest()
-        try client.write(path, permissions: permissions) { size in
+        let part = "\(path).\(getpid()).part"
+        try client.write(part, permissions: permissions) { size in
             var bytes = [UInt8](repeating: 0, count: size)
             var length = -1
             repeat { length = Glibc.read(descriptor, &bytes, size) } while length < 0 && errno == EINTR
@@ -181,14 +185,16 @@ final class FileCopy {
             count.add(bytes: length)
             return bytes
         }
-        let told = try client.digest(of: path)
+        let told = try client.digest(of: part)
         guard told == nil || told == digest.finish() else {
+            try? client.remove(part)
             throw Failure("\(path.shown): its digest is not that of \(place.shown)")
         }
+        try client.rename(part, to: path)
         count.add(files: 1)
     }
 
-    private static func systemFailure(_ path: String) -> Failure {
-        Failure("\(path.shown): \(String(cString: strerror(errno)))")
+    private static func systemFailure(_ path: String, _ code: CInt = errno) -> Failure {
+        Failure("\(path.shown): \(String(cString: strerror(code)))")
     }
 }

@@ -22,16 +22,7 @@ struct Ingest: ConcurrentCommand {
               As telepresence intercept.
             """)
 
-    @Argument(help: ArgumentHelp("The workload, as list shows it.", valueName: "name"))
-    var workload: String
-
-    @Option(name: .long, help: ArgumentHelp("Of its containers; the app's if not given.", valueName: "name"))
-    var container: String?
-
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp("The workload's namespace; the session's own if not given.", valueName: "namespace"))
-    var namespace: String?
+    @OptionGroup var place: ContainerPlace
 
     @Flag(name: .long, help: "Where no session is there, begin one for the command alone; needs no root.")
     var rootless = false
@@ -52,10 +43,9 @@ struct Ingest: ConcurrentCommand {
         if rootless, command.isEmpty {
             throw ValidationError("--rootless puts one command in the cluster; expected -- COMMAND")
         }
-        let container = IngestRequest(workload: workload, namespace: namespace, container: container)
         try await InterceptRun(
             session: session, mode: rootless ? .rootless : .full, command: command, format: format,
-            container: container, options: options
+            container: place.request, options: options
         ).run([])
     }
 }

@@ -53,14 +53,7 @@ struct Intercept: ConcurrentCommand {
 
     func run() async throws {
         let requests = try options.requests(mode: .intercept, isProtected: protected, takesProbes: probes)
-        if options.rootless, command.isEmpty {
-            throw ValidationError("--rootless puts one command in the cluster; expected -- COMMAND")
-        }
-        try await InterceptRun(
-            session: session, mode: options.rootless ? .rootless : .full, command: command, format: format,
-            container: IngestRequest(
-                workload: options.workload, namespace: options.namespace, container: options.container),
-            options: container
-        ).run(requests)
+        try await InterceptRun(options, session: session, command: command, format: format, container: container).run(
+            requests)
     }
 }

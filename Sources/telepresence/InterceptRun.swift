@@ -15,8 +15,37 @@ struct InterceptRun {
     let command: [String]
     let format: OutputOptions
     /// The container whose variables and files are had; `nil` for none.
-    var container: IngestRequest?
-    var options: ContainerOptions?
+    let container: IngestRequest?
+    let options: ContainerOptions?
+
+    init(
+        session: SessionOptions, mode: DaemonStatus.Mode, command: [String], format: OutputOptions,
+        container: IngestRequest? = nil, options: ContainerOptions? = nil
+    ) {
+        self.session = session
+        self.mode = mode
+        self.command = command
+        self.format = format
+        self.container = container
+        self.options = options
+    }
+
+    /// What `intercept`, `replace` and `wiretap` have in common.
+    init(
+        _ options: InterceptOptions, session: SessionOptions, command: [String], format: OutputOptions,
+        container: ContainerOptions? = nil
+    ) throws {
+        if options.rootless, command.isEmpty {
+            throw ValidationError("--rootless puts one command in the cluster; expected -- COMMAND")
+        }
+        self.init(
+            session: session, mode: options.rootless ? .rootless : .full, command: command, format: format,
+            container: container == nil
+                ? nil
+                : IngestRequest(
+                    workload: options.workload, namespace: options.namespace, container: options.container),
+            options: container)
+    }
 
     private func say(_ text: String) {
         // The standard output is the command's.

@@ -29,11 +29,6 @@ struct Wiretap: ConcurrentCommand {
 
     func run() async throws {
         let requests = try options.requests(mode: .wiretap, isProtected: false, takesProbes: false)
-        if options.rootless, command.isEmpty {
-            throw ValidationError("--rootless puts one command in the cluster; expected -- COMMAND")
-        }
-        try await InterceptRun(
-            session: session, mode: options.rootless ? .rootless : .full, command: command, format: format
-        ).run(requests)
+        try await InterceptRun(options, session: session, command: command, format: format).run(requests)
     }
 }

@@ -182,6 +182,21 @@ package final class SFTPClient {
             }, read: { _, _ in })
     }
 
+    /// What had the other name before is gone (`posix-rename@openssh.com`).
+    package func rename(_ path: String, to other: String) throws {
+        try ask(
+            .extended,
+            { writer in
+                writer.write(SFTPExtension.posixRename.rawValue)
+                writer.write(path)
+                writer.write(other)
+            }, read: { _, _ in })
+    }
+
+    package func remove(_ path: String) throws {
+        try ask(.remove, { $0.write(path) }) { _, _ in }
+    }
+
     /// SHA-256; `nil` from a server that does not tell.
     package func digest(of path: String) throws -> [UInt8]? {
         do {
