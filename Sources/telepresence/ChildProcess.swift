@@ -1,49 +1,19 @@
 import Glibc
+import Workstation
 
 /// The command that `forward` runs: our own standard streams, and signals as they are by default.
 struct ChildProcess: Sendable {
     let id: pid_t
 
     init(_ arguments: [String]) throws {
-        Self.keepDescriptors()
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        var all = sigset_t()
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
-        pointers.append(nil)
-        defer { for pointer in pointers { free(pointer) } }
-        var id: pid_t = 0
-        guard let program = pointers[0] else { throw CommandNotRun(name: "", reason: "no command", status: 127) }
-        let code = posix_spawnp(&id, program, &actions, &attributes, pointers, environ)
-        guard code == 0 else {
+        guard !arguments.isEmpty else { throw CommandNotRun(name: "", reason: "no command", status: 127) }
+        do throws(StartedProcess.Failure) {
+            id = try StartedProcess.start(
+                arguments, input: STDIN_FILENO, output: STDOUT_FILENO, errors: STDERR_FILENO)
+        } catch {
             throw CommandNotRun(
-                name: arguments.first ?? "", reason: String(cString: strerror(code)),
-                status: code == ENOENT ? 127 : 126)
-        }
-        self.id = id
-    }
-
-    /// Marks every descriptor but the standard ones to be closed in the command: NIO's sockets are not.
-    private static func keepDescriptors() {
-        guard let directory = opendir("/proc/self/fd") else { return }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if let descriptor = Int32(name), descriptor > STDERR_FILENO {
-                _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-            }
+                name: error.program, reason: String(cString: strerror(error.code)),
+                status: error.code == ENOENT ? 127 : 126)
         }
     }
 

@@ -127,12 +127,12 @@ final class KubectlForward: Sendable {
             ["kubectl", "port-forward", "--namespace=\(namespace)", "--address=127.0.0.1", "pod/\(pod)", ":8022"]
             + flags
         let process: pid_t
-        do throws(WorkstationError) {
-            process = try MountProcess.spawn(command, input: nil, output: ends[1], errors: ends[1])
+        do throws(StartedProcess.Failure) {
+            process = try StartedProcess.start(command, input: nil, output: ends[1], errors: ends[1])
             close(ends[1])
         } catch {
             for end in ends { close(end) }
-            throw error
+            throw WorkstationError(error.description)
         }
         var text = ""
         while text.utf8.count < Self.longestText {

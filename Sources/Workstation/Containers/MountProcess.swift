@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import NIOCore
 import NIOPosix
@@ -21,12 +20,12 @@ final class MountProcess {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw WorkstationError("a pipe: \(SystemError.text(errno))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        do throws(WorkstationError) {
-            id = try Self.spawn(command, input: socket, output: socket, errors: ends[1])
+        do throws(StartedProcess.Failure) {
+            id = try StartedProcess.start(command, input: socket, output: socket, errors: ends[1])
             close(ends[1])
         } catch {
             for end in ends { close(end) }
-            throw error
+            throw WorkstationError(error.description)
         }
         self.ended = ended
         let handler = TextHandler(self)
@@ -36,41 +35,6 @@ final class MountProcess {
                     (try? channel.pipeline.syncOperations.addHandler(handler)) != nil
                 else { return handler.finish() }
             }
-    }
-
-    /// A process in the background, with three descriptors and no others; nothing to read from without `input`.
-    static func spawn(
-        _ command: [String], input: CInt?, output: CInt, errors: CInt
-    ) throws(WorkstationError) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        if let input {
-            posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
-        } else {
-            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-        }
-        posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
-        // Sockets of NIO's are not closed on exec.
-        clinux_spawn_close_from(&actions, 3)
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        var all = sigset_t()
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
-        arguments.append(nil)
-        defer { for argument in arguments { free(argument) } }
-        var id: pid_t = 0
-        let code = posix_spawnp(&id, command[0], &actions, &attributes, arguments, environ)
-        guard code == 0 else { throw WorkstationError("\(command[0]): \(SystemError.text(code))") }
-        return id
     }
 
     func kill(_ signal: CInt) {
