@@ -34,9 +34,7 @@ package protocol SSHServerDelegate: Sendable {
 
     /// A service of this process behind a subsystem (RFC 4254 §6.5); `nil`: there is none of that name. The key's own
     /// options have been applied already.
-    func subsystem(
-        _ name: String, for session: SessionIdentity
-    ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)?
+    func subsystem(_ name: String, for session: SessionIdentity) -> Subsystem?
 
     /// Whether a token of `SSHServerConfiguration.tokenUser` lets its bearer in. Asked of strangers: bounded by the grace
     /// time and the limits of connections that are not authenticated.
@@ -50,9 +48,15 @@ extension SSHServerDelegate {
 
     package func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {}
 
-    package func subsystem(
-        _ name: String, for session: SessionIdentity
-    ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)? { nil }
+    package func subsystem(_ name: String, for session: SessionIdentity) -> Subsystem? { nil }
+}
+
+/// Where a subsystem leads.
+package enum Subsystem: Sendable {
+    /// A service inside this process: it is handed its end of a connected pair of sockets, on a loop of NIO's.
+    case service(@Sendable (any Channel) -> EventLoopFuture<Void>)
+    /// It has nothing to serve now; why, in lines for a person.
+    case unavailable(String)
 }
 
 /// Where a channel leads.

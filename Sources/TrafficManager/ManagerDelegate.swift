@@ -118,13 +118,18 @@ package struct ManagerDelegate: SSHServerDelegate {
         return eventLoop.makeFutureWithTask { await commands.run(command, for: session) }
     }
 
-    package func subsystem(
-        _ name: String, for session: SessionIdentity
-    ) -> (@Sendable (any Channel) -> EventLoopFuture<Void>)? {
+    package func subsystem(_ name: String, for session: SessionIdentity) -> Subsystem? {
         guard name == "sftp", let handler = services[.sftp], session.permissions.permitsPortForwarding else {
             return nil
         }
-        return { channel in handler(channel, session) }
+        guard intercepts?.hasAgents ?? false else {
+            return .unavailable(
+                """
+                This is a telepresence traffic manager; no workload here has a traffic-agent yet, so there are no files.
+                Run 'ssh … list' for the workloads: the files of one with an agent are at /WORKLOAD.
+                """)
+        }
+        return .service { channel in handler(channel, session) }
     }
 
     private func service(_ name: ReservedName, port: UInt16, for session: SessionIdentity) -> Destination {

@@ -16,8 +16,19 @@ final class SSHDaemon: Sendable {
 
     /// Starts one; `options` are more lines for sshd_config.
     static func start(_ options: [String] = []) async throws -> SSHDaemon {
-        try await NIOThreadPool.singleton.runIfActive { try SSHDaemon(options) }
+        try await NIOThreadPool.singleton.runIfActive {
+            // sshd does not say which port it got for 0, and another test may take the one that was free.
+            for _ in 1..<attempts {
+                do {
+                    return try SSHDaemon(options)
+                } catch let problem as Problem where problem.text.contains("Address already in use") {}
+            }
+            return try SSHDaemon(options)
+        }
     }
+
+    /// How often a port that was free may be taken by another test meanwhile.
+    private static let attempts = 5
 
     /// A new one in the place of one that was stopped: same port, same keys.
     func again() async throws -> SSHDaemon {

@@ -38,6 +38,26 @@ package struct SFTPRouter {
         /// Its greeting has come.
         var isGreeted = false
         var outstanding: Set<UInt32> = []
+
+        enum Answer {
+            case whole(ByteBuffer)
+            /// A greeting, or one that nobody waits for and that would be taken for another's.
+            case unwanted
+            case broken
+        }
+
+        /// The next whole answer of those that have come.
+        mutating func next() -> Answer? {
+            guard let length = received.getInteger(at: received.readerIndex, as: UInt32.self) else { return nil }
+            guard length >= 5, length <= SFTPLimits.maximumPacket + 1024 else { return .broken }
+            guard let packet = received.readSlice(length: 4 + Int(length)) else { return nil }
+            guard isGreeted else {
+                isGreeted = true
+                return .unwanted
+            }
+            let id = packet.getInteger(at: packet.readerIndex + 5, as: UInt32.self) ?? 0
+            return outstanding.remove(id) == nil ? .unwanted : .whole(packet)
+        }
     }
 
     private var received = ByteBuffer()
@@ -161,11 +181,12 @@ package struct SFTPRouter {
     }
 
     private mutating func send(_ packet: ByteBuffer, _ id: UInt32, to number: UInt8) {
-        guard let server = servers[number] else { return answer(.badHandle, id) }
-        guard server.outstanding.count < Self.maximumOutstanding else { return end("too many requests at once") }
+        // Changed in its place: what is taken out of a dictionary is copied when it changes.
+        guard let outstanding = servers[number]?.outstanding.count else { return answer(.badHandle, id) }
+        guard outstanding < Self.maximumOutstanding else { return end("too many requests at once") }
         servers[number]?.outstanding.insert(id)
-        switch server.peer {
-        case .open: effects.append(.toServer(number, packet))
+        switch servers[number]?.peer {
+        case .open, nil: effects.append(.toServer(number, packet))
         case .opening(var waiting, let bytes):
             waiting.append(packet)
             servers[number]?.peer = .opening(waiting: waiting, bytes: bytes + packet.readableBytes)
@@ -273,24 +294,15 @@ package struct SFTPRouter {
     }
 
     package mutating func received(_ bytes: ByteBuffer, from number: UInt8) -> [Effect] {
-        guard var server = servers[number], !isEnded else { return [] }
-        server.received.take(bytes)
-        while let length = server.received.getInteger(at: server.received.readerIndex, as: UInt32.self) {
-            guard length >= 5, length <= SFTPLimits.maximumPacket + 1024 else {
-                servers[number] = server
-                return ended(number, "the traffic-agent speaks no SFTP")
+        guard servers[number] != nil, !isEnded else { return [] }
+        servers[number]?.received.take(bytes)
+        while let packet = servers[number]?.next() {
+            switch packet {
+            case .whole(let packet): effects.append(.toClient(packet))
+            case .unwanted: continue
+            case .broken: return ended(number, "the traffic-agent speaks no SFTP")
             }
-            guard let packet = server.received.readSlice(length: 4 + Int(length)) else { break }
-            if !server.isGreeted {
-                server.isGreeted = true
-                continue
-            }
-            let id = packet.getInteger(at: packet.readerIndex + 5, as: UInt32.self) ?? 0
-            // An answer that nobody waits for would be taken for another's.
-            guard server.outstanding.remove(id) != nil else { continue }
-            effects.append(.toClient(packet))
         }
-        servers[number] = server
         return taken()
     }
 

@@ -222,13 +222,18 @@ extension ServerConnection {
         }
     }
 
-    /// Joins a session channel to a service of this process, if there is one of that name that the key may reach.
+    /// Joins a session channel to a service of this process, or ends it with why there is none.
     private func startSubsystem(
         _ name: String, on id: ChannelID, _ command: CommandChannel, for identity: SessionIdentity
-    ) -> Bool {
-        guard !command.isStarted, let permissions, permissions.forcedCommand == nil,
-            let serve = core.delegate.subsystem(name, for: identity)
-        else { return false }
+    ) {
+        let serve: @Sendable (any Channel) -> EventLoopFuture<Void>
+        switch core.delegate.subsystem(name, for: identity) {
+        case .service(let found): serve = found
+        case .unavailable(let why):
+            return command.finish(CommandResult(standardError: why + "\n", exitStatus: 1))
+        case nil:
+            return command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
+        }
         command.awaitSubsystem()
         connectPair(serve) { result in
             guard self.phase == .open, case .command(let current) = self.endpoint(id), current === command else {
@@ -248,7 +253,6 @@ extension ServerConnection {
                 self.scheduleFlush()
             }
         }
-        return true
     }
 
     private func refuse(_ id: ChannelID, _ failure: OpenFailure, counted reason: String) {
@@ -456,16 +460,14 @@ extension ServerConnection {
             } else {
                 command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
             }
-        case .subsystem(let name) where startSubsystem(name, on: id, command, for: identity):
-            answer(true)
-        case .subsystem:
+        case .subsystem(let name):
             // Not refused: OpenSSH's client would drop the text.
             guard !command.isStarted else { return answer(false) }
             answer(true)
             if let forced = permissions?.forcedCommand {
                 command.start(forced, for: identity, on: reactor)
             } else {
-                command.finish(CommandResult(standardError: core.configuration.noShellText + "\n", exitStatus: 1))
+                startSubsystem(name, on: id, command, for: identity)
             }
         case .pseudoTerminal:
             // There is none to grant. But a client that insists on one (`ssh -t`) ends when it is refused, and its user

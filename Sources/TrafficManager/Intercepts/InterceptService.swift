@@ -491,6 +491,8 @@ package final class InterceptService: Sendable {
         }
     }
 
+    package var hasAgents: Bool { state.withLock { !$0.agents.isEmpty } }
+
     /// All workloads: those that have agents, and those that services are named after.
     package var workloads: [WorkloadInfo] {
         let snapshot = directory.snapshot
