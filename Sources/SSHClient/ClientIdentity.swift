@@ -1,14 +1,14 @@
 import Glibc
 package import SSHProtocol
 
-/// A private key in the form of OpenSSH (`openssh-key-v1`), kept in memory alone.
+/// A private key, kept in memory alone.
 package struct ClientIdentity: Sendable, CustomStringConvertible {
     /// An Ed25519 key takes about 400 bytes and RSA-16384 under 16 KiB; anything larger is no key.
     static let maximumFileSize = 65_536
 
     /// Where it was read from; what an error names.
     package let path: String
-    let privateKey: [UInt8]
+    let key: PrivateKey
     package let publicKey: PublicKey
     package let comment: String
 
@@ -54,8 +54,7 @@ package struct ClientIdentity: Sendable, CustomStringConvertible {
 
     /// A key that is no RSA key.
     package init(path: String, key: PrivateKey) {
-        // Whatever form the file has, libssh2 is given the one it reads.
-        privateKey = Array(key.openSSH.utf8)
+        self.key = key
         publicKey = key.publicKey
         comment = key.comment
         self.path = path

@@ -75,6 +75,14 @@ package struct SSHClientError: Error, Hashable, Sendable, CustomStringConvertibl
         .openFailed(OpenFailure(.connectFailed, text))
     }
 
+    /// A remote forward was refused; `text` is what the manager said of it.
+    static func listenRefused(_ address: String, _ port: UInt16, _ text: String?) -> SSHClientError {
+        SSHClientError(
+            .forwardRefused,
+            text ?? "the manager refused to listen on '\(address)' port \(port): "
+                + "the port is taken, or the key may not listen there")
+    }
+
     package static func openFailed(_ failure: OpenFailure) -> SSHClientError {
         let reason =
             switch failure.reason {

@@ -174,9 +174,10 @@ struct AgentCLI: AsyncParsableCommand {
         guard HostKeyPin.isFingerprint(pin) else {
             throw StartFailure.badInput("--manager-host-key \(pin): expected SHA256: and 43 characters of base64")
         }
-        let client = SSHClientConfiguration(
+        var client = SSHClientConfiguration(
             host: address.host, port: address.port, user: ManagerDelegate.agentUser, credential: credential,
             hostKeys: HostKeyPin(fingerprints: [pin]))
+        client.engine = .native
         let workload = try required(name, "AGENT_NAME", "--name")
         let ports = try agentPorts()
         let containers = try containers(workload, ports)

@@ -271,7 +271,7 @@ final class SSHTestClient: ChannelInboundHandler, @unchecked Sendable {
             }
             guard options.logsIn else { return }
             var machine = ClientAuthenticationMachine(
-                user: options.user, key: options.key, sessionID: transport.sessionID, hostKeyBlob: nil)
+                user: options.user, proof: .key(options.key), sessionID: transport.sessionID, hostKeyBlob: nil)
             let effects = machine.start()
             authentication = consume machine
             act(on: effects)

@@ -1,8 +1,11 @@
-import CLibssh2
-
 /// A channel of an `SSHEngine`; dead once freed.
 struct EngineChannel {
-    let pointer: OpaquePointer
+    enum Handle {
+        case libssh2(OpaquePointer)
+        case native(NativeChannel)
+    }
+
+    let handle: Handle
     /// Our own number of it, when known.
     var number: UInt32?
     /// What it is most likely, until data has come.
@@ -13,7 +16,13 @@ struct EngineChannel {
 
 /// A remote forward of an `SSHEngine`; dead once cancelled.
 struct EngineListener {
-    let pointer: OpaquePointer
+    enum Handle {
+        case libssh2(OpaquePointer)
+        case native(NativeListener)
+    }
+
+    let handle: Handle
     let address: String
+    /// The one that was bound.
     let port: UInt16
 }

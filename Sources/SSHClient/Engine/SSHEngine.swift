@@ -1,270 +1,72 @@
-import CLibssh2
-import Glibc
 import NIOCore
-import SSHProtocol
 
-/// One libssh2 session as an engine: bytes in, bytes out, no socket of its own.
+/// One SSH session of a client: bytes in, bytes out, no socket of its own. Confined to one event loop.
 ///
-/// States: handshaking → authenticating → ready → ended. Every call may answer `.again`: it is to be made once more,
-/// with the same arguments, when more bytes have come. Confined to one event loop; no libssh2 type leaves `Engine`.
-final class SSHEngine {
-    enum Progress<Value> {
-        case again
-        case done(Value)
-    }
+/// States: handshaking → authenticating → ready → ended. A call that answers `.again` is to be made once more, with the
+/// same arguments, when more bytes have come. Opens, listens and cancels are made one at a time.
+protocol SSHEngine: AnyObject {
+    /// What came from the manager and has not been taken yet.
+    var inbound: ByteBuffer { get set }
+    /// Nothing more comes.
+    var reachedEOF: Bool { get set }
+    /// Whether it takes what came without a channel to be driven through.
+    var drivesAlone: Bool { get }
+    /// The manager's identification string, such as `SSH-2.0-OpenSSH_9.2`.
+    var peerVersion: String { get }
 
-    private enum State { case handshaking, authenticating, ready, ended }
-
-    let context: EngineContext
-    let session: OpaquePointer
-    /// libssh2 asks for a descriptor whose flags it can read and set; it never reads or writes it.
-    private let descriptor: CInt
-    private var state = State.handshaking
-    /// While it is being sent.
-    private var token: [UInt8] = []
-    private let configuration: SSHClientConfiguration
-
-    /// `libssh2_init` is not thread-safe: once, before the first session.
-    private static let initialised: CInt = libssh2_init(0)
-
-    /// What fits in one SEND batch without growing.
-    static let outboundCapacity = 512 * 1024
-
-    init(configuration: SSHClientConfiguration) throws(SSHClientError) {
-        let context = EngineContext(outboundCapacity: Self.outboundCapacity)
-        let abstract = Unmanaged.passUnretained(context).toOpaque()
-        let descriptor = Glibc.open("/dev/null", O_RDWR | O_CLOEXEC | O_NONBLOCK)
-        guard Self.initialised == 0, descriptor >= 0,
-            let session = libssh2_session_init_ex(
-                { count, abstract in EngineContext.from(abstract)?.memory.allocate(count) },
-                { pointer, abstract in
-                    guard let pointer, let context = EngineContext.from(abstract) else { return }
-                    context.released(pointer)
-                    context.memory.release(pointer)
-                },
-                { pointer, count, abstract in EngineContext.from(abstract)?.memory.reallocate(pointer, count) },
-                abstract)
-        else {
-            if descriptor >= 0 { Glibc.close(descriptor) }
-            throw SSHClientError(.unreachable, "cannot set up libssh2: out of memory or descriptors")
-        }
-        self.context = context
-        self.session = session
-        self.descriptor = descriptor
-        self.configuration = configuration
-        libssh2_session_set_blocking(session, 0)
-        Self.installCallbacks(session)
-        Self.prefer(session, hostKeys: configuration.hostKeys)
-        // No reply is asked for: libssh2 would keep every one of them for ever.
-        libssh2_keepalive_config(session, 0, UInt32(configuration.keepaliveInterval.nanoseconds / 1_000_000_000))
-    }
-
-    deinit {
-        // With the stream at its end, freeing waits for nothing.
-        context.inbound = ByteBuffer()
-        context.reachedEOF = true
-        context.awaitsOpenAnswer = false
-        for _ in 0..<Self.freeAttempts where libssh2_session_free(session) != LIBSSH2_ERROR_EAGAIN { break }
-        Glibc.close(descriptor)
-    }
-
-    /// Each attempt frees at least one channel; a session holds fewer.
-    private static let freeAttempts = 65_536
-
-    private static func installCallbacks(_ session: OpaquePointer) {
-        typealias Send =
-            @convention(c) (
-                CInt, UnsafeRawPointer?, Int, CInt, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-            ) -> Int
-        typealias Receive =
-            @convention(c) (
-                CInt, UnsafeMutableRawPointer?, Int, CInt, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-            ) -> Int
-        typealias Disconnect =
-            @convention(c) (
-                OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
-                UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-            ) -> Void
-        let send: Send = { _, bytes, length, _, abstract in
-            guard let bytes, let context = EngineContext.from(abstract) else { return -Int(EPIPE) }
-            context.outbound.writeBytes(UnsafeRawBufferPointer(start: bytes, count: length))
-            return length
-        }
-        let receive: Receive = { _, bytes, length, _, abstract in
-            guard let bytes, let context = EngineContext.from(abstract) else { return 0 }
-            return context.receive(into: bytes, length)
-        }
-        let disconnect: Disconnect = { _, _, message, length, _, _, abstract in
-            guard let message, length > 0, let context = EngineContext.from(abstract) else { return }
-            let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
-            context.disconnectText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
-        }
-        typealias Debug =
-            @convention(c) (
-                OpaquePointer?, CInt, UnsafePointer<CChar>?, CInt, UnsafePointer<CChar>?, CInt,
-                UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-            ) -> Void
-        let debug: Debug = { _, _, message, length, _, _, abstract in
-            guard let message, length > 0, let context = EngineContext.from(abstract) else { return }
-            let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
-            context.debugText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
-        }
-        libssh2_session_callback_set(
-            session, CInt(LIBSSH2_CALLBACK_DEBUG), unsafeBitCast(debug, to: UnsafeMutableRawPointer.self))
-        libssh2_session_callback_set(
-            session, CInt(LIBSSH2_CALLBACK_SEND), unsafeBitCast(send, to: UnsafeMutableRawPointer.self))
-        libssh2_session_callback_set(
-            session, CInt(LIBSSH2_CALLBACK_RECV), unsafeBitCast(receive, to: UnsafeMutableRawPointer.self))
-        libssh2_session_callback_set(
-            session, CInt(LIBSSH2_CALLBACK_DISCONNECT), unsafeBitCast(disconnect, to: UnsafeMutableRawPointer.self))
-    }
-
-    /// The best that libssh2 1.10 has; it knows no AEAD and no encrypt-then-MAC.
-    private static func prefer(_ session: OpaquePointer, hostKeys: HostKeyPin) {
-        let methods: [(Int32, String)] = [
-            (LIBSSH2_METHOD_KEX, "curve25519-sha256,ecdh-sha2-nistp256"),
-            (LIBSSH2_METHOD_HOSTKEY, hostKeys.algorithms.joined(separator: ",")),
-            (LIBSSH2_METHOD_CRYPT_CS, "aes128-ctr"), (LIBSSH2_METHOD_CRYPT_SC, "aes128-ctr"),
-            (LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256"), (LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256"),
-            (LIBSSH2_METHOD_COMP_CS, "none"), (LIBSSH2_METHOD_COMP_SC, "none"),
-        ]
-        for (method, names) in methods { libssh2_session_method_pref(session, method, names) }
-    }
-
-    // MARK: Starting
+    /// Bytes for the socket.
+    var unsentBytes: Int { get }
+    /// Hands them over, taking an empty buffer for what comes next.
+    func exchangeOutput(for empty: inout ByteBuffer)
 
     /// Key exchange, the host key's check, authentication.
-    func start() throws(SSHClientError) -> Progress<Void> {
-        context.quota = .max
-        if state == .handshaking {
-            let code = libssh2_session_handshake(session, descriptor)
-            if code == LIBSSH2_ERROR_EAGAIN { return .again }
-            guard code == 0 else { throw handshakeFailure(code) }
-            try checkHostKey()
-            if case .token(let file) = configuration.credential { token = try ClientToken.read(file) }
-            state = .authenticating
-        }
-        if state == .authenticating {
-            let user = configuration.user
-            let code: CInt
-            switch configuration.credential {
-            case .key(let identity):
-                code = identity.privateKey.withUnsafeBytes { bytes in
-                    libssh2_userauth_publickey_frommemory(
-                        session, user, user.utf8.count, nil, 0, bytes.bindMemory(to: CChar.self).baseAddress,
-                        bytes.count, nil)
-                }
-            case .token:
-                code = token.withUnsafeBytes { bytes in
-                    libssh2_userauth_password_ex(
-                        session, user, UInt32(user.utf8.count), bytes.bindMemory(to: CChar.self).baseAddress,
-                        UInt32(bytes.count), nil)
-                }
-            }
-            if code == LIBSSH2_ERROR_EAGAIN { return .again }
-            guard code == 0 else { throw authenticationFailure(code) }
-            token = []
-            state = .ready
-        }
-        return .done(())
-    }
-
-    private func checkHostKey() throws(SSHClientError) {
-        var length = 0
-        var type: CInt = 0
-        let manager = configuration.manager
-        guard let bytes = libssh2_session_hostkey(session, &length, &type),
-            let key = try? PublicKey(blob: ByteBuffer(bytes: UnsafeRawBufferPointer(start: bytes, count: length)))
-        else {
-            throw SSHClientError(.unreachable, "\(manager): the manager sent no host key that can be read")
-        }
-        let fingerprint = key.fingerprint
-        switch configuration.hostKeys.check(key) {
-        case .trusted:
-            return
-        case .unknown(let advice):
-            throw SSHClientError(
-                .hostKeyUnknown, "\(manager): the host key \(fingerprint) is not known: \(advice)")
-        case .changed(let advice):
-            throw SSHClientError(
-                .hostKeyChanged,
-                "\(manager): the host key has changed, or someone is in between: it is \(fingerprint): \(advice)")
-        }
-    }
-
-    private func handshakeFailure(_ code: CInt) -> SSHClientError {
-        let manager = configuration.manager
-        return switch code {
-        case LIBSSH2_ERROR_BANNER_RECV, LIBSSH2_ERROR_BANNER_SEND, LIBSSH2_ERROR_SOCKET_DISCONNECT,
-            LIBSSH2_ERROR_SOCKET_RECV, LIBSSH2_ERROR_SOCKET_SEND, LIBSSH2_ERROR_SOCKET_NONE:
-            SSHClientError(
-                .unreachable, "\(manager): no SSH server answered: \(context.disconnectText ?? lastError)")
-        default:
-            SSHClientError(.unreachable, "\(manager): the key exchange failed: \(context.disconnectText ?? lastError)")
-        }
-    }
-
-    private func authenticationFailure(_ code: CInt) -> SSHClientError {
-        let manager = configuration.manager
-        let path = configuration.credential.path
-        return switch code {
-        case LIBSSH2_ERROR_AUTHENTICATION_FAILED where configuration.credential.isToken:
-            SSHClientError(
-                .authenticationRefused,
-                "\(configuration.user)@\(manager): permission denied (password): the manager does not accept the token in "
-                    + "\(path): its log says why")
-        case LIBSSH2_ERROR_AUTHENTICATION_FAILED, LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
-            SSHClientError(
-                .authenticationRefused,
-                "\(configuration.user)@\(manager): permission denied (publickey): the manager does not accept "
-                    + "\(path): ask for its public key to be added to authorized_keys, or whether it was revoked")
-        case LIBSSH2_ERROR_SOCKET_DISCONNECT, LIBSSH2_ERROR_SOCKET_RECV:
-            SSHClientError(
-                .authenticationRefused,
-                "\(configuration.user)@\(manager): the manager closed the session during authentication: "
-                    + "\(context.disconnectText ?? lastError)")
-        case LIBSSH2_ERROR_FILE, LIBSSH2_ERROR_METHOD_NONE, LIBSSH2_ERROR_KEYFILE_AUTH_FAILED, LIBSSH2_ERROR_PROTO:
-            SSHClientError(
-                .badInput,
-                "\(path): not a usable private key (\(lastError)); expected an unencrypted Ed25519 or ECDSA key: "
-                    + "telepresence keygen makes one")
-        default:
-            SSHClientError(
-                .authenticationRefused, "\(configuration.user)@\(manager): authentication failed: \(lastError)")
-        }
-    }
-
-    /// libssh2's own text of what went wrong last.
-    var lastError: String {
-        var message: UnsafeMutablePointer<CChar>?
-        var length: CInt = 0
-        libssh2_session_last_error(session, &message, &length, 0)
-        guard let message, length > 0 else { return "unknown error" }
-        return String(cString: message)
-    }
-
-    /// The session cannot go on.
-    func failure(_ code: Int) -> SSHClientError {
-        state = .ended
-        let reason = context.disconnectText ?? (context.reachedEOF ? "the manager closed the connection" : lastError)
-        return SSHClientError(.connectionLost, "\(configuration.manager): the session ended: \(reason)")
-    }
-
-    /// The manager's identification string, such as `OpenSSH_9.2`.
-    var peerVersion: String {
-        guard let banner = libssh2_session_banner_get(session) else { return "" }
-        return EngineContext.printable(String(cString: banner))
-    }
-
-    func sendKeepalive() {
-        var next: CInt = 0
-        libssh2_keepalive_send(session, &next)
-    }
-
+    func start() throws(SSHClientError) -> EngineProgress<Void>
+    /// Takes about `count` of the bytes that came, and acts on them.
+    func drive(_ count: Int, through channel: EngineChannel?) throws(SSHClientError)
+    /// What came is left alone until the next `drive`.
+    func rest()
+    /// Why the session cannot go on.
+    func failure() -> SSHClientError
+    /// Says something if nothing was said for a while.
+    func sendKeepalive()
     /// SSH_MSG_DISCONNECT 11 (RFC 4253 §11.1), into the output.
-    func disconnect() {
-        guard state != .ended else { return }
-        state = .ended
-        libssh2_session_disconnect_ex(session, 11, "telepresence is done", "")
-    }
+    func disconnect()
+
+    func open(type: String, window: UInt32, message: ByteBuffer) throws(SSHClientError) -> EngineProgress<EngineChannel>
+    /// Asks for a remote forward.
+    func listen(
+        address: String, port: UInt16, backlog: CInt
+    ) throws(SSHClientError) -> EngineProgress<EngineListener>
+    func cancel(_ listener: EngineListener) throws(SSHClientError) -> EngineProgress<Void>
+    /// The next channel the manager opened for `listener`.
+    func accept(_ listener: EngineListener) throws(SSHClientError) -> EngineChannel?
+
+    /// Appends up to `limit` bytes to `buffer`.
+    func read(
+        _ channel: inout EngineChannel, into buffer: inout ByteBuffer, limit: Int
+    ) throws(SSHClientError) -> EngineRead
+    /// The bytes taken; 0 when there is no window, or a key exchange is under way: then the same bytes are to be offered again.
+    func write(_ channel: EngineChannel, _ bytes: ByteBuffer) throws(SSHClientError) -> Int
+    func sendEOF(_ channel: EngineChannel) throws(SSHClientError) -> EngineProgress<Void>
+    /// Whether the manager has closed the channel altogether; only to be asked after its EOF.
+    func isClosed(_ channel: EngineChannel) throws(SSHClientError) -> Bool
+    /// Whether the manager's end came without an EOF: it is no orderly one.
+    func wasAborted(_ channel: EngineChannel) -> Bool
+    /// Says that the EOF and CLOSE to come are no orderly end. Without a window nothing can be said.
+    func sayBroken(_ channel: EngineChannel) throws(SSHClientError) -> EngineProgress<Void>
+    /// EOF if none was sent, and CLOSE.
+    func free(_ channel: EngineChannel) throws(SSHClientError) -> EngineProgress<Void>
+    /// Lets the manager send `count` more bytes, of `window` in all. `false`: to be tried again.
+    func widen(_ channel: EngineChannel, by count: UInt32, to window: UInt32) throws(SSHClientError) -> Bool
+}
+
+enum EngineProgress<Value> {
+    case again
+    case done(Value)
+}
+
+enum EngineRead {
+    case bytes(Int)
+    case nothing
+    case endOfFile
 }

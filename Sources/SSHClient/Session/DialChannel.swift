@@ -3,10 +3,10 @@ import SSHProtocol
 
 /// A session's dial channel: the requests that wait for an answer, and the channels that wait for their request.
 final class DialChannel {
-    /// As many as may wait in libssh2's accept queue.
+    /// As many as may wait in the engine's accept queue.
     static let maximumPending = 4096
 
-    let channel: EngineChannel
+    var channel: EngineChannel
     let listener: EngineListener
     var input = ByteBuffer()
     var output = ByteBuffer()

@@ -78,7 +78,7 @@ enum SSHClientConnector {
         completion: @escaping (Result<SSHClientHandler, SSHClientError>) -> Void
     ) {
         do {
-            let engine = try SSHEngine(configuration: configuration)
+            let engine = try configuration.makeEngine()
             var deadline: Scheduled<Void>?
             weak var session: SSHClientHandler?
             let handler = SSHClientHandler(engine: engine, eventLoop: channel.eventLoop) { result in

@@ -44,10 +44,10 @@ extension SSHClientHandler {
             SessionOperation(kind) { [weak self] result in
                 guard let self else { return }
                 switch result {
-                case .success(.listener(let listener, let port)):
+                case .success(.listener(let listener)):
                     let forward = ForwardListener(listener: listener, accepted: accepted)
                     self.listeners.append(forward)
-                    completion(.success((forward, port)))
+                    completion(.success((forward, listener.port)))
                 case .success:
                     completion(.failure(SSHClientError(.cancelled, "not a listener")))
                 case .failure(let error):
@@ -79,7 +79,6 @@ extension SSHClientHandler {
                 operations.removeFirst()
                 continue
             }
-            if !operation.hasStarted { engine.context.debugText = nil }
             operations[operations.startIndex].hasStarted = true
             let outcome: SessionOperation.Outcome?
             do throws(SSHClientError) {
@@ -110,11 +109,10 @@ extension SSHClientHandler {
             }
             return .channel(channel)
         case .listen(let address, let port, let backlog):
-            guard
-                case .done((let listener, let bound)) = try engine.listen(
-                    address: address, port: port, backlog: backlog)
-            else { return nil }
-            return .listener(listener, port: bound)
+            guard case .done(let listener) = try engine.listen(address: address, port: port, backlog: backlog) else {
+                return nil
+            }
+            return .listener(listener)
         case .cancel(let listener):
             guard case .done = try engine.cancel(listener) else { return nil }
             return .cancelled
@@ -150,7 +148,7 @@ extension SSHClientHandler {
             self.idleChannel = channel
             self.enqueueStart(listen) { [weak self] result in
                 guard let self else { return }
-                if case .success(.listener(let listener, _)) = result {
+                if case .success(.listener(let listener)) = result {
                     self.idleChannel = nil
                     self.dial = DialChannel(channel: channel, listener: listener)
                 }
@@ -203,7 +201,7 @@ extension SSHClientHandler {
         try flushDial()
         dial.input.discardReadBytes()
         loop: while true {
-            switch try engine.read(dial.channel, into: &dial.input, limit: DialFrame.maximumLength) {
+            switch try engine.read(&dial.channel, into: &dial.input, limit: DialFrame.maximumLength) {
             case .nothing: break loop
             case .endOfFile: throw SSHClientError(.connectionLost, "the manager closed the dial channel")
             case .bytes:

@@ -4,8 +4,8 @@ import SSHProtocol
 
 /// One session: an `SSHEngine` on a socket, and the flows it carries. All of it belongs to one event loop.
 ///
-/// States: starting → ready → closed. In a turn the bytes that came are handed to libssh2, then every flow is read and
-/// written a bounded amount, then what libssh2 wrote is flushed once. Reading the socket never stops, since libssh2 and
+/// States: starting → ready → closed. In a turn the bytes that came are handed to the engine, then every flow is read and
+/// written a bounded amount, then what it wrote is flushed once. Reading the socket never stops, since the engine and
 /// the manager would otherwise wait for each other; memory is bounded by the channels' windows.
 final class SSHClientHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
@@ -13,16 +13,18 @@ final class SSHClientHandler: ChannelInboundHandler {
 
     enum State { case starting, ready, closed }
 
-    /// What libssh2 decrypts before the flows are read: three full packets, so that they are still in cache then.
+    /// What is decrypted before the flows are read: three full packets, so that they are still in cache then.
     static let driveSize = 3 * 33_000
     /// What one flow is given in one go, so that none starves the others.
     static let readSize = 131_072
     static let readsPerTurn = 2
     /// Output held back before the apps are no longer read: some turns of the loop at full speed.
+    /// What fits in one batch without growing.
+    static let outboundCapacity = 512 << 10
     static let highWater = 1 << 20
     static let lowWater = 256 << 10
 
-    let engine: SSHEngine
+    let engine: any SSHEngine
     let eventLoop: any EventLoop
     private(set) var state = State.starting
     private(set) var context: ChannelHandlerContext?
@@ -38,7 +40,7 @@ final class SSHClientHandler: ChannelInboundHandler {
     private var widenings: [(Flow, UInt32)] = []
     private var closing: [EngineChannel] = []
     var operations = CircularBuffer<SessionOperation>()
-    /// An operation is under way in libssh2; the first of `operations`.
+    /// An operation is under way in the engine; the first of `operations`.
     var listeners: [ForwardListener] = []
     var dial: DialChannel?
     var onIdle: (() -> Void)?
@@ -63,14 +65,14 @@ final class SSHClientHandler: ChannelInboundHandler {
     private var ticker: Scheduled<Void>?
 
     init(
-        engine: SSHEngine, eventLoop: any EventLoop, onReady: @escaping (Result<Void, SSHClientError>) -> Void,
+        engine: any SSHEngine, eventLoop: any EventLoop, onReady: @escaping (Result<Void, SSHClientError>) -> Void,
         onClosed: @escaping (SSHClientError) -> Void
     ) {
         self.engine = engine
         self.eventLoop = eventLoop
         self.onReady = onReady
         self.onClosed = onClosed
-        self.spare = ByteBufferAllocator().buffer(capacity: SSHEngine.outboundCapacity)
+        self.spare = ByteBufferAllocator().buffer(capacity: Self.outboundCapacity)
     }
 
     // MARK: Socket events
@@ -87,10 +89,10 @@ final class SSHClientHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         bytesReceived &+= UInt64(bytes.readableBytes)
-        if engine.context.inbound.readableBytes == 0 {
-            engine.context.inbound = bytes
+        if engine.inbound.readableBytes == 0 {
+            engine.inbound = bytes
         } else {
-            engine.context.inbound.writeBuffer(&bytes)
+            engine.inbound.writeBuffer(&bytes)
         }
     }
 
@@ -108,9 +110,9 @@ final class SSHClientHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        engine.context.reachedEOF = true
+        engine.reachedEOF = true
         pump()
-        fail(engine.failure(0))
+        fail(engine.failure())
         context.fireChannelInactive()
     }
 
@@ -142,7 +144,9 @@ final class SSHClientHandler: ChannelInboundHandler {
         if hasInput || pumpsAgain { schedulePump() }
     }
 
-    private var hasInput: Bool { state == .ready && handle != nil && engine.context.inbound.readableBytes > 0 }
+    private var hasInput: Bool {
+        state == .ready && (engine.drivesAlone || handle != nil) && engine.inbound.readableBytes > 0
+    }
 
     /// Any channel, to drive libssh2 through.
     private var handle: EngineChannel? {
@@ -155,13 +159,9 @@ final class SSHClientHandler: ChannelInboundHandler {
             state = .ready
             becameReady()
         }
-        if let handle {
-            try engine.drive(Self.driveSize, through: handle)
-        } else {
-            engine.context.quota = .max
-        }
+        try engine.drive(Self.driveSize, through: handle)
         try stepOperations()
-        engine.context.quota = 0
+        engine.rest()
         try acceptChannels()
         try readDialChannel()
         try readFlows()
@@ -249,12 +249,10 @@ final class SSHClientHandler: ChannelInboundHandler {
         }
         for _ in 0..<Self.readsPerTurn {
             scratch.clear()
-            if flow.channel.number == nil { engine.context.dataChannel = nil }
-            switch try engine.read(flow.channel, into: &scratch, limit: Self.readSize) {
+            switch try engine.read(&flow.channel, into: &scratch, limit: Self.readSize) {
             case .nothing:
                 return
             case .bytes(let count):
-                if flow.channel.number == nil { flow.channel.number = engine.context.dataChannel }
                 flow.glue.write(scratch)
                 let widening = flow.meter.received(count, now: .now(), roundTrip: roundTrip)
                 if widening > 0 { widenings.append((flow, UInt32(widening))) }
@@ -264,7 +262,7 @@ final class SSHClientHandler: ChannelInboundHandler {
                 }
             case .endOfFile:
                 flow.managerEnded = true
-                if engine.context.ending(of: flow.channel) == .aborted {
+                if engine.wasAborted(flow.channel) {
                     abandon(flow)
                     flow.glue.abort()
                     return
@@ -293,7 +291,7 @@ final class SSHClientHandler: ChannelInboundHandler {
 
     // MARK: From the apps to the manager
 
-    private var outputSize: Int { engine.context.outbound.readableBytes + (inFlight?.readableBytes ?? 0) }
+    private var outputSize: Int { engine.unsentBytes + (inFlight?.readableBytes ?? 0) }
 
     func received(_ bytes: ByteBuffer, from flow: Flow) {
         flow.pending.append(bytes)
@@ -369,7 +367,7 @@ final class SSHClientHandler: ChannelInboundHandler {
             let waiting = widenings
             widenings.removeAll(keepingCapacity: true)
             for (flow, count) in waiting where flow.index >= 0 {
-                if try !engine.widen(flow.channel, by: count) { widenings.append((flow, count)) }
+                if try !engine.widen(flow.channel, by: count, to: UInt32(flow.meter.window)) { widenings.append((flow, count)) }
             }
         }
         var position = 0
@@ -378,9 +376,6 @@ final class SSHClientHandler: ChannelInboundHandler {
                 if case .done = try engine.sayBroken(closing[position]) { closing[position].isBroken = false }
             }
             if !closing[position].isBroken, case .done = try engine.free(closing[position]) {
-                if let number = closing[position].number ?? closing[position].likelyNumber {
-                    engine.context.endings[number] = nil
-                }
                 closing.swapAt(position, closing.count - 1)
                 closing.removeLast()
             } else {
@@ -433,10 +428,10 @@ final class SSHClientHandler: ChannelInboundHandler {
     func flush() {
         guard let context, inFlight == nil, !isFlushing else { return }
         isFlushing = true
-        while inFlight == nil, engine.context.outbound.readableBytes > 0 {
-            inFlight = engine.context.outbound
-            engine.context.outbound = spare ?? ByteBufferAllocator().buffer(capacity: SSHEngine.outboundCapacity)
-            spare = nil
+        while inFlight == nil, engine.unsentBytes > 0 {
+            var buffer = spare.take() ?? ByteBufferAllocator().buffer(capacity: Self.outboundCapacity)
+            engine.exchangeOutput(for: &buffer)
+            inFlight = consume buffer
             write(context)
             if context.channel.isWritable { reclaim() }
         }

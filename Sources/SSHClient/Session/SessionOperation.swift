@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What libssh2 does one at a time in a session: an open, a listen, or the end of a listener.
+/// What an engine does one at a time in a session: an open, a listen, or the end of a listener.
 struct SessionOperation {
     enum Kind {
         case open(type: String, message: ByteBuffer)
@@ -10,7 +10,7 @@ struct SessionOperation {
 
     enum Outcome {
         case channel(EngineChannel)
-        case listener(EngineListener, port: UInt16)
+        case listener(EngineListener)
         case cancelled
     }
 

@@ -6,6 +6,8 @@ package struct TransportConfiguration: Sendable {
     package var identification: String
     /// The server's keys, best first. Empty for a client.
     package var hostKeys: [PrivateKey]
+    /// What a client lets the server sign with, best first.
+    package var hostKeyAlgorithms = PublicKey.signatureAlgorithms
     /// The client's decision on the server's key, after its signature was verified. Refuses when not set.
     package var acceptsHostKey: @Sendable (PublicKey) -> Bool = { _ in false }
     package var rekeyLimits = RekeyLimits()

@@ -26,7 +26,7 @@ extension TransportMachine {
     /// What we sign with, or accept the server to sign with.
     private var hostKeyAlgorithms: [String] {
         configuration.role == .server
-            ? configuration.hostKeys.flatMap(\.signatureAlgorithms) : PublicKey.signatureAlgorithms
+            ? configuration.hostKeys.flatMap(\.signatureAlgorithms) : configuration.hostKeyAlgorithms
     }
 
     mutating func receiveInit(_ payload: ByteBuffer, now: NIODeadline) throws(Disconnect) {

@@ -126,6 +126,7 @@ extension TransportMachine {
             guard keyExchanges > 0 || !isStrict else {
                 throw .violation("message \(number) during strict key exchange")
             }
+            if number == MessageNumber.debug { peerDebugText = Self.parseDebug(payload) }
             return nil
         case MessageNumber.kexInit:
             try receiveInit(payload, now: now)
@@ -183,16 +184,25 @@ extension TransportMachine {
         }
     }
 
+    /// Longer texts of the peer are cut: they go into a log.
+    private static let maximumText = 512
+
+    private static func printable(_ text: ByteBuffer?) -> String {
+        let scalars = String(decoding: text?.readableBytesView.prefix(maximumText) ?? [], as: UTF8.self).unicodeScalars
+        return String(String.UnicodeScalarView(scalars.filter { $0.value >= 0x20 && $0.value != 0x7f }))
+    }
+
+    /// RFC 4253 §11.3.
+    private static func parseDebug(_ payload: ByteBuffer) -> String {
+        var payload = payload
+        payload.moveReaderIndex(forwardBy: 2)
+        return printable(payload.readSSHString())
+    }
+
     private static func parseDisconnect(_ payload: ByteBuffer) -> Disconnect {
-        /// Longer texts are cut: they go into a log.
-        let maximumText = 512
         var payload = payload
         payload.moveReaderIndex(forwardBy: 1)
         let reason = payload.readInteger(as: UInt32.self).flatMap(Disconnect.Reason.init) ?? .byApplication
-        let text = payload.readSSHString().map {
-            String(decoding: $0.readableBytesView.prefix(maximumText), as: UTF8.self)
-        }
-        let printable = (text ?? "").unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }
-        return Disconnect(reason, String(String.UnicodeScalarView(printable)))
+        return Disconnect(reason, printable(payload.readSSHString()))
     }
 }

@@ -96,6 +96,8 @@ package struct TransportMachine: ~Copyable {
     package internal(set) var peerExtensions: [String: [UInt8]] = [:]
     /// Key exchanges that are complete, the first included.
     package internal(set) var keyExchanges = 0
+    /// The peer's last SSH_MSG_DEBUG.
+    package var peerDebugText: String?
     package internal(set) var cipherName = "none"
     package internal(set) var keyExchangeName = ""
     /// Set by the owner when the user is logged in.

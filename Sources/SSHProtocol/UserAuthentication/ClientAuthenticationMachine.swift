@@ -1,12 +1,13 @@
 package import NIOCore
 
-/// The client's half of RFC 4252, with one key.
+/// The client's half of RFC 4252, with one key or a password.
 ///
 /// States:
 /// - `initial`: nothing sent; `start` → `awaitingService`.
-/// - `awaitingService`: `ssh-userauth` was asked for; its acceptance sends a query → `querying`.
+/// - `awaitingService`: `ssh-userauth` was asked for; its acceptance sends a query → `querying`, or the password →
+///   `signing`.
 /// - `querying`: the server was asked whether the key would do; PK_OK sends the signed request → `signing`.
-/// - `signing`: the signed request is out; SUCCESS → `done`, FAILURE → `failed`.
+/// - `signing`: the request that proves it is out; SUCCESS → `done`, FAILURE → `failed`.
 /// - `done`, `failed`: nothing more is expected.
 package struct ClientAuthenticationMachine: ~Copyable {
     package enum Effect: Sendable {
@@ -17,6 +18,12 @@ package struct ClientAuthenticationMachine: ~Copyable {
         case failed(methods: [String])
         /// A text for the user; it may hold control characters (RFC 4252 §5.4).
         case banner(String)
+    }
+
+    package enum Proof {
+        case key(PrivateKey)
+        /// RFC 4252 §8.
+        case password([UInt8])
     }
 
     private enum State {
@@ -30,26 +37,26 @@ package struct ClientAuthenticationMachine: ~Copyable {
 
     private var state = State.initial
     private let user: String
-    private let key: PrivateKey
+    private let proof: Proof
     private let algorithm: String
     private let sessionID: [UInt8]
     private let hostKeyBlob: [UInt8]?
 
     /// - Parameters:
     ///   - user: the name to log in as.
-    ///   - key: what proves it.
+    ///   - proof: what proves it.
     ///   - sessionID: the exchange hash of the first key exchange.
     ///   - hostKeyBlob: the server's host key, when its EXT_INFO has `publickey-hostbound@openssh.com`; else `nil`.
     ///   - serverSignatureAlgorithms: its EXT_INFO's `server-sig-algs`, or `nil` without one.
     package init(
-        user: String, key: PrivateKey, sessionID: [UInt8], hostKeyBlob: [UInt8]?,
+        user: String, proof: Proof, sessionID: [UInt8], hostKeyBlob: [UInt8]?,
         serverSignatureAlgorithms: [String]? = nil
     ) {
         self.user = user
-        self.key = key
+        self.proof = proof
         self.sessionID = sessionID
         self.hostKeyBlob = hostKeyBlob
-        let own = key.signatureAlgorithms
+        let own = if case .key(let key) = proof { key.signatureAlgorithms } else { [String]() }
         algorithm = own.first { serverSignatureAlgorithms?.contains($0) ?? true } ?? own.first ?? ""
     }
 
@@ -69,14 +76,22 @@ package struct ClientAuthenticationMachine: ~Copyable {
         switch (state, rest.readInteger(as: UInt8.self)) {
         case (.awaitingService, MessageNumber.serviceAccept):
             guard rest.readSSHText() == "ssh-userauth" else { throw malformed }
-            state = .querying
-            return [.send(request(isSigned: false))]
+            switch proof {
+            case .key(let key):
+                state = .querying
+                return [.send(request(key, isSigned: false))]
+            case .password(let password):
+                state = .signing
+                return [.send(request(password))]
+            }
         case (.querying, MessageNumber.userauthPKOK):
-            guard rest.readSSHText() == algorithm, let blob = rest.readSSHBytes(), blob == key.publicKey.blob else {
+            guard case .key(let key) = proof, rest.readSSHText() == algorithm, let blob = rest.readSSHBytes(),
+                blob == key.publicKey.blob
+            else {
                 throw .violation("server accepts a key that was not offered")
             }
             state = .signing
-            var request = request(isSigned: true)
+            var request = request(key, isSigned: true)
             do throws(KeyError) {
                 let data = signedData(session: sessionID, request)
                 request.writeSSHString(try key.sign(data, algorithm: algorithm))
@@ -101,7 +116,7 @@ package struct ClientAuthenticationMachine: ~Copyable {
     }
 
     /// A request up to its signature.
-    private func request(isSigned: Bool) -> ByteBuffer {
+    private func request(_ key: PrivateKey, isSigned: Bool) -> ByteBuffer {
         var request = ByteBuffer()
         request.writeInteger(MessageNumber.userauthRequest)
         request.writeSSHString(user)
@@ -112,6 +127,17 @@ package struct ClientAuthenticationMachine: ~Copyable {
         request.writeSSHString(algorithm)
         request.writeSSHString(key.publicKey.blob)
         if let hostKeyBlob { request.writeSSHString(hostKeyBlob) }
+        return request
+    }
+
+    private func request(_ password: [UInt8]) -> ByteBuffer {
+        var request = ByteBuffer()
+        request.writeInteger(MessageNumber.userauthRequest)
+        request.writeSSHString(user)
+        request.writeSSHString("ssh-connection")
+        request.writeSSHString(UserAuthenticationRequest.password)
+        request.writeSSHBoolean(false)
+        request.writeSSHString(password)
         return request
     }
 }

@@ -14,7 +14,7 @@ import Testing
     ) throws -> (fingerprint: String, comment: String)? {
         var server = ServerAuthenticationMachine(sessionID: session, hostKeyBlob: hostKey)
         var client = ClientAuthenticationMachine(
-            user: user, key: key, sessionID: session, hostKeyBlob: hostbound ? hostKey : nil,
+            user: user, proof: .key(key), sessionID: session, hostKeyBlob: hostbound ? hostKey : nil,
             serverSignatureAlgorithms: algorithms)
         var pending = client.start()
         var identity: (fingerprint: String, comment: String)?
@@ -71,11 +71,11 @@ import Testing
     @Test func refusesWhatItDidNotAskFor() throws {
         let key = PrivateKey.generateEd25519(comment: "")
         for number in UInt8.min...UInt8.max where number != MessageNumber.serviceAccept {
-            var client = ClientAuthenticationMachine(user: "a", key: key, sessionID: [1], hostKeyBlob: nil)
+            var client = ClientAuthenticationMachine(user: "a", proof: .key(key), sessionID: [1], hostKeyBlob: nil)
             _ = client.start()
             #expect(throws: Disconnect.self) { try client.receive(ByteBuffer(integer: number)) }
         }
-        var client = ClientAuthenticationMachine(user: "a", key: key, sessionID: [1], hostKeyBlob: nil)
+        var client = ClientAuthenticationMachine(user: "a", proof: .key(key), sessionID: [1], hostKeyBlob: nil)
         _ = client.start()
         var accept = ByteBuffer(integer: MessageNumber.serviceAccept)
         accept.writeSSHString("ssh-userauth")
@@ -89,7 +89,7 @@ import Testing
 
     @Test func passesBannersOn() throws {
         var client = ClientAuthenticationMachine(
-            user: "a", key: .generateEd25519(comment: ""), sessionID: [1], hostKeyBlob: nil)
+            user: "a", proof: .key(.generateEd25519(comment: "")), sessionID: [1], hostKeyBlob: nil)
         _ = client.start()
         var banner = ByteBuffer(integer: MessageNumber.userauthBanner)
         banner.writeSSHString("welcome")

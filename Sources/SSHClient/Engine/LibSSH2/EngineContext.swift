@@ -22,6 +22,7 @@ final class EngineContext {
     /// The answer to the open under way. libssh2 keeps the reason's number only, so it is read as the message is freed.
     var openFailure: OpenFailure?
     var awaitsOpenAnswer = false
+    var awaitsListenAnswer = false
     /// The local number of the channel whose open was confirmed last.
     var confirmedChannel: UInt32?
     /// Channels whose EOF, then whose CLOSE has come: a CLOSE without EOF is an abort.
