@@ -367,7 +367,9 @@ final class SSHClientHandler: ChannelInboundHandler {
             let waiting = widenings
             widenings.removeAll(keepingCapacity: true)
             for (flow, count) in waiting where flow.index >= 0 {
-                if try !engine.widen(flow.channel, by: count, to: UInt32(flow.meter.window)) { widenings.append((flow, count)) }
+                if try !engine.widen(flow.channel, by: count, to: UInt32(flow.meter.window)) {
+                    widenings.append((flow, count))
+                }
             }
         }
         var position = 0

@@ -54,6 +54,7 @@ struct ClusterGateway: Sendable {
             host: "\(ManagerManifests.name).\(namespace)", port: 8022, user: settings.user,
             identity: identity.identity, hostKeys: HostKeyPin(fingerprints: [hostKey.fingerprint]))
         configuration.connectTimeout = .milliseconds(settings.timeouts.connectMilliseconds)
+        configuration.engine = .native
         let range = await ServiceRange.ask(client, namespace: client.access.namespace)
         let pods = PodConnector(
             client: client, forward: try PortForward(client.access, client.credentials), namespace: namespace)

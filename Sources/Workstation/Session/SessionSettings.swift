@@ -111,6 +111,8 @@ package struct SessionSettings: Codable, Hashable, Sendable {
             host: host, port: Int(port), user: user, identity: try ClientIdentity(path: identity),
             hostKeys: try pin())
         configuration.connectTimeout = .milliseconds(timeouts.connectMilliseconds)
+        // A session has no other peer than a traffic manager.
+        configuration.engine = .native
         return configuration
     }
 

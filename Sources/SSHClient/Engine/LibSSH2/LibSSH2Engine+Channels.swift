@@ -37,7 +37,8 @@ extension LibSSH2Engine {
 
     func rest() { context.quota = 0 }
 
-    func open(type: String, window: UInt32, message: ByteBuffer) throws(SSHClientError) -> EngineProgress<EngineChannel> {
+    func open(type: String, window: UInt32, message: ByteBuffer) throws(SSHClientError) -> EngineProgress<EngineChannel>
+    {
         context.awaitsOpenAnswer = true
         context.openFailure = nil
         context.confirmedChannel = nil
