@@ -128,7 +128,8 @@ let package = Package(
         .target(
             name: "Workstation",
             dependencies: [
-                "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux",
+                "Forwarding", "SSHClient", "SSHProtocol", "SFTP", "DNS", "IPPacket", "ControlAPI", "Kubernetes",
+                "CLinux",
                 nioCore, nioPosix, nioHTTP1, logging, lifecycle, yams,
             ], swiftSettings: settings),
         .executableTarget(

@@ -61,6 +61,10 @@ package struct ManagerDelegate: SSHServerDelegate {
             let id = String(host.dropLast(InterceptService.suffix.count))
             return intercepts.destination(ofIntercept: id, for: session, on: eventLoop)
         }
+        if let intercepts, host.hasSuffix(InterceptService.filesSuffix), port == ReservedName.sftp.port {
+            let workload = String(host.dropLast(InterceptService.filesSuffix.count))
+            return intercepts.destination(ofFiles: workload, for: session, on: eventLoop)
+        }
         if let intercepts, host.hasSuffix(AgentStream.suffix) {
             return eventLoop.makeSucceededFuture(intercepts.streams.destination(host, for: session))
         }

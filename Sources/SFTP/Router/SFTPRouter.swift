@@ -34,7 +34,7 @@ package struct SFTPRouter {
     private struct Server {
         var workload: String
         var peer: Peer
-        var received = ByteBuffer()
+        var received = SFTPPackets(limit: SFTPLimits.maximumPacket + 1024)
         /// Its greeting has come.
         var isGreeted = false
         var outstanding: Set<UInt32> = []
@@ -48,9 +48,8 @@ package struct SFTPRouter {
 
         /// The next whole answer of those that have come.
         mutating func next() -> Answer? {
-            guard let length = received.getInteger(at: received.readerIndex, as: UInt32.self) else { return nil }
-            guard length >= 5, length <= SFTPLimits.maximumPacket + 1024 else { return .broken }
-            guard let packet = received.readSlice(length: 4 + Int(length)) else { return nil }
+            guard let next = received.next() else { return nil }
+            guard case .packet(let packet) = next else { return .broken }
             guard isGreeted else {
                 isGreeted = true
                 return .unwanted
@@ -60,7 +59,7 @@ package struct SFTPRouter {
         }
     }
 
-    private var received = ByteBuffer()
+    private var received = SFTPPackets()
     private var servers: [UInt8: Server] = [:]
     private var byWorkload: [String: UInt8] = [:]
     private var lastServer: UInt8 = 0
@@ -89,19 +88,14 @@ package struct SFTPRouter {
 
     package mutating func received(_ bytes: ByteBuffer) -> [Effect] {
         guard !isEnded else { return [] }
-        received.take(bytes)
-        while !isEnded, let packet = next() { route(packet) }
-        return taken()
-    }
-
-    /// The next whole packet, with its length.
-    private mutating func next() -> ByteBuffer? {
-        guard let length = received.getInteger(at: received.readerIndex, as: UInt32.self) else { return nil }
-        guard length >= 5, length <= SFTPLimits.maximumPacket else {
-            end("a packet of \(length) bytes")
-            return nil
+        received.append(bytes)
+        while !isEnded, let next = received.next() {
+            switch next {
+            case .packet(let packet): route(packet)
+            case .broken(let length): end("a packet of \(length) bytes")
+            }
         }
-        return received.readSlice(length: 4 + Int(length))
+        return taken()
     }
 
     private mutating func end(_ text: String) {
@@ -295,7 +289,7 @@ package struct SFTPRouter {
 
     package mutating func received(_ bytes: ByteBuffer, from number: UInt8) -> [Effect] {
         guard servers[number] != nil, !isEnded else { return [] }
-        servers[number]?.received.take(bytes)
+        servers[number]?.received.append(bytes)
         while let packet = servers[number]?.next() {
             switch packet {
             case .whole(let packet): effects.append(.toClient(packet))
@@ -311,16 +305,6 @@ package struct SFTPRouter {
 }
 
 extension ByteBuffer {
-    /// What was read, behind what is left: without a copy where nothing is.
-    fileprivate mutating func take(_ bytes: ByteBuffer) {
-        if readableBytes == 0 {
-            self = bytes
-        } else {
-            discardReadBytes()
-            writeImmutableBuffer(bytes)
-        }
-    }
-
     fileprivate mutating func readStringSlice() -> ByteBuffer? {
         guard let length = getInteger(at: readerIndex, as: UInt32.self), readableBytes >= 4 + Int(length) else {
             return nil

@@ -323,6 +323,9 @@ extension ServerConnection {
                 self.refuse(name, failure, counted: isProhibited ? "prohibited" : "connect-failed", completion)
             case .success(.service(let serve)):
                 self.connectPair(serve, completion)
+            case .success(.channel(let end)):
+                guard self.phase == .open, let socket = end.take() else { return }
+                completion(Relay.attach(socket, isUnix: true, link: end.link, to: self, id: nil))
             case .success(.forward(let forward)):
                 self.connectForward(forward, from: originator) { result in
                     if case .failure(let failure) = result {

@@ -15,9 +15,23 @@ final class AgentStreams: Sendable {
         var description: String
     }
 
+    /// Who gets the channel.
+    private enum Taker {
+        case here(EventLoopPromise<any Channel>)
+        /// Another channel, which leads to it.
+        case channel(EventLoopPromise<Destination>)
+
+        func fail(_ error: Failure) {
+            switch self {
+            case .here(let promise): promise.fail(error)
+            case .channel(let promise): promise.fail(error)
+            }
+        }
+    }
+
     private struct Waiting {
         var agent: SessionIdentity
-        var promise: EventLoopPromise<any Channel>
+        var taker: Taker
         var timeout: Scheduled<Void>
     }
 
@@ -34,22 +48,41 @@ final class AgentStreams: Sendable {
         by agent: AgentLink, on eventLoop: any EventLoop
     ) -> EventLoopFuture<any Channel> {
         let promise = eventLoop.makePromise(of: (any Channel).self)
+        wait(.here(promise), by: agent, on: eventLoop) { number in
+            AgentStream(stream: number, kind: kind, container: container, root: root, handle: handle)
+        }
+        return promise.futureResult
+    }
+
+    /// Where a channel is to lead that becomes the stream's other end.
+    func join(
+        _ kind: AgentStream.Kind, of container: String, root: String, by agent: AgentLink, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination> {
+        let promise = eventLoop.makePromise(of: Destination.self)
+        wait(.channel(promise), by: agent, on: eventLoop) { number in
+            AgentStream(stream: number, kind: kind, container: container, root: root)
+        }
+        return promise.futureResult
+    }
+
+    private func wait(
+        _ taker: Taker, by agent: AgentLink, on eventLoop: any EventLoop, _ order: (UInt64) -> AgentStream
+    ) {
         let number = state.withLock { state -> UInt64? in
             guard state.waiting.count < Self.maximumWaiting else { return nil }
             state.last += 1
             let number = state.last
             let timeout = eventLoop.scheduleTask(in: Self.patience) { [weak self] in
                 guard self?.take(number) != nil else { return }
-                promise.fail(Failure(description: "the traffic-agent does not answer"))
+                taker.fail(Failure(description: "the traffic-agent does not answer"))
             }
-            state.waiting[number] = Waiting(agent: agent.session, promise: promise, timeout: timeout)
+            state.waiting[number] = Waiting(agent: agent.session, taker: taker, timeout: timeout)
             return number
         }
         guard let number else {
-            return eventLoop.makeFailedFuture(Failure(description: "too much is asked of the traffic-agents now"))
+            return taker.fail(Failure(description: "too much is asked of the traffic-agents now"))
         }
-        agent.send(AgentStream(stream: number, kind: kind, container: container, root: root, handle: handle))
-        return promise.futureResult
+        agent.send(order(number))
     }
 
     private func take(_ number: UInt64, by session: SessionIdentity? = nil) -> Waiting? {
@@ -72,9 +105,19 @@ final class AgentStreams: Sendable {
         guard let number = UInt64(host.dropLast(AgentStream.suffix.count)), let waiting = take(number, by: session)
         else { return .refused(OpenFailure(.administrativelyProhibited, "nobody waits for \(host.shortened)")) }
         waiting.timeout.cancel()
-        return .service { channel in
-            waiting.promise.succeed(channel)
-            return channel.eventLoop.makeSucceededVoidFuture()
+        switch waiting.taker {
+        case .here(let promise):
+            return .service { channel in
+                promise.succeed(channel)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+        case .channel(let promise):
+            guard let (one, other) = Destination.pair() else {
+                promise.fail(Failure(description: "no more files can be opened"))
+                return .refused(OpenFailure(.resourceShortage, "no more files can be opened"))
+            }
+            promise.succeed(one)
+            return other
         }
     }
 }

@@ -39,6 +39,20 @@ extension InterceptService {
         return .success(Place(agent: agent, workload: workload, container: container))
     }
 
+    /// Names of channels that lead to the files of one container, by SFTP: `hello.default:app.sftp.telepresence:22`.
+    static let filesSuffix = ".\(ReservedName.sftp.rawValue)"
+
+    /// Where a channel leads that is to reach the files of `workload`, below a directory of that name.
+    func destination(
+        ofFiles workload: String, for session: SessionIdentity, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Destination> {
+        switch place(of: WorkloadName(workload), for: session) {
+        case .failure(let failure): eventLoop.makeSucceededFuture(.refused(failure))
+        case .success(let place):
+            streams.join(.files, of: place.container.name, root: "/\(workload)", by: place.agent, on: eventLoop)
+        }
+    }
+
     /// The environment of a container's process, without what is excluded.
     func environment(of place: Place, on eventLoop: any EventLoop) -> EventLoopFuture<ProcessEnvironment> {
         let excluded = excludedVariables

@@ -23,6 +23,7 @@ final class FileMount {
         case idle, starting, mounted, gone, ended
     }
 
+    /// The files of all workloads.
     static let files = ChannelTarget.tcp(host: "sftp.telepresence", port: 22)
 
     /// `hello.default:app`
@@ -140,11 +141,13 @@ final class FileMount {
         let (near, far) = (pair[0], pair[1])
         AppChannelOptions.apply(to: ClientBootstrap(group: pool.eventLoop)).withConnectedSocket(near)
             .assumeIsolated().whenComplete { [weak self] result in
-                guard let self, case .success(let app) = result else {
+                guard let self, case .success(let app) = result,
+                    (try? app.pipeline.syncOperations.addHandler(ReadAheadHandler())) != nil
+                else {
                     close(far)
                     return completion(WorkstationError("no sockets left"))
                 }
-                self.pool.open(Self.files, originator: Originator(nil), glueTo: app) { [weak self] result in
+                self.pool.open(self.target, originator: Originator(nil), glueTo: app) { [weak self] result in
                     switch result {
                     case .failure(let error):
                         close(far)
@@ -160,6 +163,9 @@ final class FileMount {
                 }
             }
     }
+
+    /// Its container's alone: nobody looks into what passes on the way.
+    private var target: ChannelTarget { .tcp(host: "\(source).sftp.telepresence", port: 22) }
 
     private var arguments: [String] {
         var options = ["passive", "fsname=telepresence:\(source)", "transform_symlinks", "idmap=user"]

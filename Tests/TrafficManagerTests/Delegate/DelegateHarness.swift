@@ -109,6 +109,7 @@ struct DelegateHarness {
         switch destination {
         case .addresses(let addresses): addresses.map(\.text).joined(separator: " ")
         case .service: "service"
+        case .channel: "channel"
         case .forward(let forward): "\(forward.bindAddress) of session \(forward.session)"
         case .refused(let failure): "\(failure.reason.rawValue): \(failure.text)"
         }
