@@ -31,6 +31,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioExtras = Target.Dependency.product(name: "NIOExtras", package: "swift-nio-extras")
+let nioSOCKS = Target.Dependency.product(name: "NIOSOCKS", package: "swift-nio-extras")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -85,8 +86,7 @@ let package = Package(
             name: "Kubernetes",
             dependencies: [
                 "ControlAPI", yams, nioCore, nioPosix, nioSSL, nioHTTP1, nioWebSocket, nioFoundationCompat,
-                nioConcurrencyHelpers,
-                asyncHTTPClient, subprocess, systemPackage,
+                nioConcurrencyHelpers, nioExtras, nioSOCKS, asyncHTTPClient, subprocess, systemPackage,
             ], swiftSettings: settings),
         .target(
             name: "SSHServer",
@@ -110,7 +110,7 @@ let package = Package(
             name: "traffic",
             dependencies: [
                 "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
-                nioCore, nioPosix, logging, arguments, lifecycle, unixSignals,
+                "CLinux", nioCore, nioPosix, logging, arguments, lifecycle, unixSignals,
             ],
             swiftSettings: settings),
 

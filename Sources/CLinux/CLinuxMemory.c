@@ -3,6 +3,7 @@
 #include "CLinux.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,3 +25,5 @@ void clinux_release_code(void) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     dl_iterate_phdr(release, &page);
 }
+
+void clinux_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }

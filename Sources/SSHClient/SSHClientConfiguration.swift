@@ -21,7 +21,7 @@ package struct SSHClientConfiguration: Sendable {
     package var userTimeout: TimeAmount = .seconds(45)
 
     /// What speaks SSH.
-    package enum Engine: Sendable {
+    package enum Engine: Sendable, CaseIterable {
         /// libssh2, which any SSH server gets on with.
         case libssh2
         /// The transport of the manager's own server: authenticated ciphers and a post-quantum key exchange, which

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import Glibc
 import SSHProtocol
 import TrafficManager
@@ -14,7 +15,12 @@ struct Traffic: AsyncParsableCommand {
         version: ManagerVersion.string,
         subcommands: [ManagerCLI.self, AgentCLI.self])
 
+    /// One, and one for whoever finds it taken.
+    private static let maximumArenas: CInt = 2
+
     static func main() async {
+        // What is freed serves all threads: with an arena for each, what lists of a large cluster took is kept many times.
+        clinux_limit_arenas(maximumArenas)
         Libcrypto.prepare()
         // Whoever read the log or the other end of a socket may go away.
         signal(SIGPIPE, SIG_IGN)

@@ -15,7 +15,8 @@ import Testing
         "ControlAPI": ["FoundationEssentials"],
         "Kubernetes": [
             "ControlAPI", "Yams", "FoundationEssentials", "NIOCore", "NIOPosix", "NIOSSL", "NIOHTTP1", "NIOWebSocket",
-            "NIOFoundationCompat", "NIOConcurrencyHelpers", "AsyncHTTPClient", "Subprocess", "SystemPackage",
+            "NIOFoundationCompat", "NIOConcurrencyHelpers", "NIOExtras", "NIOSOCKS", "AsyncHTTPClient", "Subprocess",
+            "SystemPackage",
         ],
         "Reactors": ["CLinux", "NIOCore", "NIOConcurrencyHelpers", "HeapModule", "Dispatch"],
         "SFTP": ["CLinux", "NIOCore", "Crypto"],
@@ -38,15 +39,12 @@ import Testing
             "SSHClient", "SSHProtocol", "DNS", "IPPacket", "CLinux", "NIOCore", "NIOPosix", "NIOExtras", "Logging",
         ],
         "Workstation": [
-            "Forwarding", "SSHClient", "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux",
-            "NIOCore",
-            "NIOPosix", "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
+            "Forwarding", "SSHClient", "SSHProtocol", "SFTP", "DNS", "IPPacket", "ControlAPI", "Kubernetes", "CLinux",
+            "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "ServiceLifecycle", "Yams", "FoundationEssentials",
         ],
         "traffic": [
             "TrafficManager", "TrafficAgent", "SSHServer", "SSHClient", "SSHProtocol", "ControlAPI", "Kubernetes",
-            "UnixSignals",
-            "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore",
-            "NIOPosix",
+            "CLinux", "UnixSignals", "Logging", "ServiceLifecycle", "ArgumentParser", "NIOCore", "NIOPosix",
         ],
         "telepresence": [
             "Workstation", "Forwarding", "SSHClient", "SSHProtocol", "SFTP", "ControlAPI", "Kubernetes", "NIOCore",

@@ -30,7 +30,7 @@ struct DatagramFlowsTests {
         defer { daemon.remove() }
         let service = try await DatagramService.start()
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        let configuration = daemon.configuration()
+        let configuration = daemon.configuration(.native)
         let (events, sink) = AsyncStream.makeStream(of: DatagramFlows.Event.self)
         let target = ChannelTarget.tcp(host: "127.0.0.1", port: UInt16(service.port))
         let (pool, flows) = try await eventLoop.submit {

@@ -11,17 +11,19 @@ import Testing
 /// Forwards through Debian's sshd, which a stock manager is like.
 @Suite(.enabled(if: SSHDaemon.isInstalled), .timeLimit(.minutes(5)))
 struct ForwardingServiceTests {
+    typealias Engine = SSHClientConfiguration.Engine
+
     private static let megabyte = 1 << 20
 
     /// Runs `body` with forwards that are up, then takes everything down.
     private func with(
-        _ specs: [(ForwardSpec.Kind, String)], options: [String] = [],
+        _ engine: Engine, _ specs: [(ForwardSpec.Kind, String)], options: [String] = [],
         body: (SSHDaemon, ForwardingService, EventLog) async throws -> Void
     ) async throws {
         let daemon = try await SSHDaemon.start(options)
         defer { daemon.remove() }
         let log = EventLog()
-        let service = try await start(specs, daemon.configuration(), log)
+        let service = try await start(specs, daemon.configuration(engine), log)
         do {
             try await body(daemon, service, log)
         } catch {
@@ -46,20 +48,22 @@ struct ForwardingServiceTests {
 
     // MARK: Carrying
 
-    @Test(arguments: [ForwardSpec.Kind.local, .remote]) func carriesBothDirectionsWhole(_ kind: ForwardSpec.Kind)
+    @Test(arguments: [ForwardSpec.Kind.local, .remote], Engine.allCases) func carriesBothDirectionsWhole(
+        _ kind: ForwardSpec.Kind, _ engine: Engine
+    )
         async throws
     {
         let echo = try await EchoServer.start()
-        try await with([(kind, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
+        try await with(engine, [(kind, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
             let connection = try await TestConnection.open(port: port(service))
             #expect(try await connection.exchange(64 * Self.megabyte))
         }
         await echo.stop()
     }
 
-    @Test func carriesThroughKeyExchanges() async throws {
+    @Test(arguments: Engine.allCases) func carriesThroughKeyExchanges(_ engine: Engine) async throws {
         let echo = try await EchoServer.start()
-        try await with([(.local, "0:127.0.0.1:\(echo.port)")], options: ["RekeyLimit 1M"]) { _, service, _ in
+        try await with(engine, [(.local, "0:127.0.0.1:\(echo.port)")], options: ["RekeyLimit 1M"]) { _, service, _ in
             let port = try port(service)
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for seed in 1...4 {
@@ -73,9 +77,9 @@ struct ForwardingServiceTests {
         await echo.stop()
     }
 
-    @Test func carriesManyAtOnce() async throws {
+    @Test(arguments: Engine.allCases) func carriesManyAtOnce(_ engine: Engine) async throws {
         let echo = try await EchoServer.start()
-        try await with([(.local, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
+        try await with(engine, [(.local, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
             let port = try port(service)
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for seed in 1...300 {
@@ -87,9 +91,9 @@ struct ForwardingServiceTests {
         await echo.stop()
     }
 
-    @Test func oneWhoDoesNotReadStallsNobody() async throws {
+    @Test(arguments: Engine.allCases) func oneWhoDoesNotReadStallsNobody(_ engine: Engine) async throws {
         let echo = try await EchoServer.start()
-        try await with([(.local, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
+        try await with(engine, [(.local, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
             let port = try port(service)
             // It sends until nobody takes more, and reads nothing of what comes back.
             let stuck = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -103,20 +107,22 @@ struct ForwardingServiceTests {
         await echo.stop()
     }
 
-    @Test func aHalfThatHasEndedLeavesTheOtherOpen() async throws {
+    @Test(arguments: Engine.allCases) func aHalfThatHasEndedLeavesTheOtherOpen(_ engine: Engine) async throws {
         let echo = try await EchoServer.start()
-        try await with([(.local, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
+        try await with(engine, [(.local, "0:127.0.0.1:\(echo.port)")]) { _, service, _ in
             let connection = try await TestConnection.open(port: port(service))
             #expect(try await connection.ask(Array("last words".utf8), thenEnd: true) == Array("last words".utf8))
         }
         await echo.stop()
     }
 
-    @Test func unixSocketsOnBothSides() async throws {
-        let (here, there) = ("/tmp/telepresence-\(getpid())-here.sock", "/tmp/telepresence-\(getpid())-there.sock")
+    @Test(arguments: Engine.allCases) func unixSocketsOnBothSides(_ engine: Engine) async throws {
+        let (here, there) = (
+            "/tmp/telepresence-\(getpid())-\(engine)-here.sock", "/tmp/telepresence-\(getpid())-\(engine)-there.sock"
+        )
         unlink(there)
         let echo = try await EchoServer.start(path: there)
-        try await with([(.local, "\(here):\(there)")]) { _, _, _ in
+        try await with(engine, [(.local, "\(here):\(there)")]) { _, _, _ in
             var status = stat()
             #expect(lstat(here, &status) == 0)
             #expect(status.st_mode & 0o777 == 0o600)
@@ -129,9 +135,11 @@ struct ForwardingServiceTests {
         unlink(there)
     }
 
-    @Test(arguments: [ForwardSpec.Kind.dynamic, .remote]) func carriesSOCKS(_ kind: ForwardSpec.Kind) async throws {
+    @Test(arguments: [ForwardSpec.Kind.dynamic, .remote], Engine.allCases) func carriesSOCKS(
+        _ kind: ForwardSpec.Kind, _ engine: Engine
+    ) async throws {
         let echo = try await EchoServer.start()
-        try await with([(kind, "127.0.0.1:0")]) { _, service, _ in
+        try await with(engine, [(kind, "127.0.0.1:0")]) { _, service, _ in
             let connection = try await TestConnection.open(port: port(service))
             let target: [UInt8] = [5, 1, 0, 1, 127, 0, 0, 1, UInt8(echo.port >> 8), UInt8(echo.port & 0xff)]
             // All at once: what follows the request belongs to the connection.
@@ -143,9 +151,10 @@ struct ForwardingServiceTests {
 
     // MARK: Refusing
 
-    @Test func aRefusedTargetBreaksTheConnectionAndIsReported() async throws {
+    @Test(arguments: Engine.allCases) func aRefusedTargetBreaksTheConnectionAndIsReported(_ engine: Engine) async throws
+    {
         let closed = try RefusingPort()
-        try await with([(.local, "0:127.0.0.1:\(closed.port)")]) { _, service, log in
+        try await with(engine, [(.local, "0:127.0.0.1:\(closed.port)")]) { _, service, log in
             // The reset may come before the app knows that it is connected, or has written.
             let answer: [UInt8]? = try? await TestConnection.open(port: self.port(service)).ask([1])
             #expect(answer ?? [] == [])
@@ -154,9 +163,9 @@ struct ForwardingServiceTests {
         }
     }
 
-    @Test func SOCKSTellsWhy() async throws {
+    @Test(arguments: Engine.allCases) func SOCKSTellsWhy(_ engine: Engine) async throws {
         let port = try SSHDaemon.freePort()
-        try await with([(.dynamic, "0")], options: ["PermitOpen 127.0.0.1:\(port)"]) { _, service, log in
+        try await with(engine, [(.dynamic, "0")], options: ["PermitOpen 127.0.0.1:\(port)"]) { _, service, log in
             for (number, code) in [(port, UInt8(5)), (1, 2)] {
                 let connection = try await TestConnection.open(port: self.port(service))
                 let target: [UInt8] = [5, 1, 0, 1, 127, 0, 0, 1, UInt8(number >> 8), UInt8(number & 0xff)]
@@ -165,9 +174,9 @@ struct ForwardingServiceTests {
         }
     }
 
-    @Test func aResetTargetResetsTheApp() async throws {
+    @Test(arguments: Engine.allCases) func aResetTargetResetsTheApp(_ engine: Engine) async throws {
         let server = try await EchoServer.start(.reset)
-        try await with([(.remote, "0:127.0.0.1:\(server.port)")]) { _, service, _ in
+        try await with(engine, [(.remote, "0:127.0.0.1:\(server.port)")]) { _, service, _ in
             let connection = try await TestConnection.open(port: port(service))
             // sshd passes our CLOSE on as an end; what counts is that nothing hangs.
             let answer: [UInt8]? = try? await connection.ask([1])
@@ -176,13 +185,13 @@ struct ForwardingServiceTests {
         await server.stop()
     }
 
-    @Test func allForwardsOrNone() async throws {
+    @Test(arguments: Engine.allCases) func allForwardsOrNone(_ engine: Engine) async throws {
         let daemon = try await SSHDaemon.start()
         defer { daemon.remove() }
         let taken = try await EchoServer.start()
         let error = await #expect(throws: ForwardSetupError.self) {
             try await start(
-                [(.local, "0:hello:80"), (.local, "127.0.0.1:\(taken.port):hello:80")], daemon.configuration(),
+                [(.local, "0:hello:80"), (.local, "127.0.0.1:\(taken.port):hello:80")], daemon.configuration(engine),
                 EventLog())
         }
         #expect(error?.description.contains("127.0.0.1:\(taken.port):hello:80") == true)
@@ -191,29 +200,33 @@ struct ForwardingServiceTests {
         await taken.stop()
     }
 
-    @Test func aRefusedRemoteForwardNamesIt() async throws {
+    @Test(arguments: Engine.allCases) func aRefusedRemoteForwardNamesIt(_ engine: Engine) async throws {
         let daemon = try await SSHDaemon.start(["PermitListen none"])
         defer { daemon.remove() }
         let error = await #expect(throws: ForwardSetupError.self) {
-            try await start([(.remote, "0:localhost:1")], daemon.configuration(), EventLog())
+            try await start([(.remote, "0:localhost:1")], daemon.configuration(engine), EventLog())
         }
         #expect(error?.exitCode == 6)
         #expect(error?.description.hasPrefix("-R 0:localhost:1: ") == true)
     }
 
-    @Test func strangersAreRefusedEachInTheirOwnWay() async throws {
+    @Test(arguments: Engine.allCases) func strangersAreRefusedEachInTheirOwnWay(_ engine: Engine) async throws {
         let daemon = try await SSHDaemon.start()
         defer { daemon.remove() }
-        var unreachable = daemon.configuration()
+        var unreachable = daemon.configuration(engine)
         unreachable.port = try SSHDaemon.freePort()
         let stranger = PrivateKey.generateEd25519(comment: "")
         let known = KnownHosts(parsing: "", file: "kh")
         let cases: [(SSHClientConfiguration, Int32, String)] = [
             (unreachable, 3, "Connection refused"),
-            (daemon.configuration(key: stranger), 5, "permission denied"),
-            (daemon.configuration(pin: HostKeyPin(fingerprints: [stranger.publicKey.fingerprint])), 4, "has changed"),
+            (daemon.configuration(engine, key: stranger), 5, "permission denied"),
+            (
+                daemon.configuration(engine, pin: HostKeyPin(fingerprints: [stranger.publicKey.fingerprint])), 4,
+                "has changed"
+            ),
             (
                 daemon.configuration(
+                    engine,
                     pin: HostKeyPin(knownHosts: known, file: "kh", host: "127.0.0.1", port: UInt16(daemon.port))),
                 4, daemon.hostKey.publicKey.openSSHLine
             ),
@@ -229,12 +242,13 @@ struct ForwardingServiceTests {
 
     // MARK: Lasting
 
-    @Test func comesBackAfterTheServerDid() async throws {
+    @Test(arguments: Engine.allCases) func comesBackAfterTheServerDid(_ engine: Engine) async throws {
         let echo = try await EchoServer.start()
         let daemon = try await SSHDaemon.start()
         let log = EventLog()
         let service = try await start(
-            [(.local, "0:127.0.0.1:\(echo.port)"), (.remote, "0:127.0.0.1:\(echo.port)")], daemon.configuration(), log)
+            [(.local, "0:127.0.0.1:\(echo.port)"), (.remote, "0:127.0.0.1:\(echo.port)")], daemon.configuration(engine),
+            log)
         let (local, remote) = (try port(service, 0), try port(service, 1))
         #expect(try await TestConnection.open(port: local).echo([1, 2, 3]) == [1, 2, 3])
 

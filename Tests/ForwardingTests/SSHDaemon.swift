@@ -140,11 +140,13 @@ final class SSHDaemon: Sendable {
     }
 
     func configuration(
-        key: PrivateKey? = nil, pin: HostKeyPin? = nil
+        _ engine: SSHClientConfiguration.Engine, key: PrivateKey? = nil, pin: HostKeyPin? = nil
     ) -> SSHClientConfiguration {
-        SSHClientConfiguration(
+        var configuration = SSHClientConfiguration(
             host: "127.0.0.1", port: port, user: "root",
             identity: ClientIdentity(path: "key", key: key ?? userKey),
             hostKeys: pin ?? HostKeyPin(fingerprints: [hostKey.publicKey.fingerprint]))
+        configuration.engine = engine
+        return configuration
     }
 }

@@ -37,7 +37,7 @@ struct TunnelServiceTests {
         defer { daemon.remove() }
         let world = try await TunnelWorld.make()
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        let configuration = daemon.configuration()
+        let configuration = daemon.configuration(.native)
         let pool = try await eventLoop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<SSHClientPool>> in
             let promise = eventLoop.makePromise(of: NIOLoopBound<SSHClientPool>.self)
             let pool = SSHClientPool(

@@ -139,4 +139,73 @@ import Testing
         let error = await #expect(throws: KubernetesError.self) { try await source.authorization() }
         #expect(error?.description == "the credential plugin sh failed: log in first; see example.com")
     }
+
+    // MARK: Proxies
+
+    @Test(arguments: [
+        ("http://squid.example:3128", ClusterProxy.Kind.http, "squid.example", 3128),
+        ("squid.example:3128", .http, "squid.example", 3128),
+        ("http://10.0.0.9", .http, "10.0.0.9", 80),
+        ("socks5://[fd00::9]:1081/", .socks5, "fd00::9", 1081),
+        ("socks5://127.0.0.1", .socks5, "127.0.0.1", 1080),
+    ])
+    func proxiesAreRead(_ url: String, _ kind: ClusterProxy.Kind, _ host: String, _ port: Int) throws {
+        let proxy = try ClusterProxy(url: url, source: "test")
+        #expect(proxy.kind == kind)
+        #expect(proxy.host == host)
+        #expect(proxy.port == port)
+        #expect(proxy.credentials == nil)
+    }
+
+    @Test func aProxysPasswordIsUnescaped() throws {
+        let proxy = try ClusterProxy(url: "http://me:p%40ss@squid:1", source: "test")
+        // me:p@ss
+        #expect(proxy.credentials == "bWU6cEBzcw==")
+    }
+
+    @Test(arguments: ["https://squid:1", "ftp://squid", "http://", "socks5://me:secret@squid"])
+    func whatIsNoProxyIsNamed(_ url: String) {
+        let error = #expect(throws: KubernetesError.self) { try ClusterProxy(url: url, source: "HTTPS_PROXY") }
+        #expect(error?.description.hasPrefix("HTTPS_PROXY: a ") == true)
+        #expect(error?.description.contains("secret") == false)
+    }
+
+    @Test func theKubeconfigsProxyWins() throws {
+        let files = try TemporaryFiles()
+        try files.write(
+            "config",
+            """
+            current-context: a
+            clusters:
+            - name: a
+              cluster: {server: "https://10.0.0.1:6443", proxy-url: "http://one:1"}
+            - name: b
+              cluster: {server: "https://api.example"}
+            contexts:
+            - name: a
+              context: {cluster: a}
+            - name: b
+              context: {cluster: b}
+            """)
+        let config = try Kubeconfig(explicit: files.path("config"), variable: nil, home: nil)
+        let variables = ["https_proxy": "http://two:2"]
+        #expect(try config.access(ConnectionOverrides()) { variables[$0] }.proxy?.host == "one")
+        var overrides = ConnectionOverrides()
+        overrides.context = "b"
+        #expect(try config.access(overrides) { variables[$0] }.proxy?.host == "two")
+        #expect(try config.access(overrides) { ["no_proxy": "example"].merging(variables) { $1 }[$0] }.proxy == nil)
+        #expect(try config.access(overrides).proxy == nil)
+    }
+
+    @Test(arguments: [
+        ("api.example", "example", true), ("api.example", ".example", true), ("example", ".example", false),
+        ("notexample", "example", false), ("api.example", "*", true), ("api.example", "other, API.example", true),
+        ("api.example", "example:6443", true), ("api.example", "example:1", false), ("10.1.2.3", "10.0.0.0/8", true),
+        ("11.1.2.3", "10.0.0.0/8", false), ("fd00::1", "fd00::/8", true), ("10.1.2.3", "10.1.2.3", true),
+        ("127.0.0.1", "", true), ("localhost", "", true), ("127.example", "", false),
+        ("api.example", "*.example", true),
+    ])
+    func exceptionsAreGos(_ host: String, _ list: String, _ isExcepted: Bool) {
+        #expect(ClusterProxy.isExcepted(host, 6443, by: list) == isExcepted)
+    }
 }

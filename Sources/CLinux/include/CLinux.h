@@ -133,6 +133,9 @@ void *clinux_pool_allocate(size_t size);
 void *clinux_pool_reallocate(void *memory, size_t size);
 void clinux_pool_free(void *memory);
 
+/* How many arenas malloc(3) may have (mallopt(3), M_ARENA_MAX). */
+void clinux_limit_arenas(int count);
+
 /* Resolver (CLinuxResolver.c) */
 
 /* Datagrams that are taken from a socket by one call, and as many answers to them that are sent by one. */

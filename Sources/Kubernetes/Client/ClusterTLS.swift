@@ -65,6 +65,8 @@ enum ClusterTLS {
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return "its certificate is not one of the authority that the kubeconfig names"
         }
+        if text.contains("proxyAuthenticationRequired") { return "the proxy wants a name and a password" }
+        if text.contains("nvalidProxyResponse") { return "the proxy does not lead there" }
         return text.contains("connectTimeout") || text.contains("deadlineExceeded") ? "no answer in time" : text
     }
 }

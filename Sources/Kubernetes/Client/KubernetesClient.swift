@@ -29,6 +29,16 @@ package final class KubernetesClient: Sendable {
         configuration.tlsConfiguration = try ClusterTLS.configuration(access)
         configuration.redirectConfiguration = .disallow
         configuration.connectionPool.retryConnectionEstablishment = false
+        if let proxy = access.proxy {
+            configuration.proxy =
+                switch proxy.kind {
+                case .http:
+                    .server(
+                        host: proxy.host, port: proxy.port,
+                        authorization: proxy.credentials.map { .basic(credentials: $0) })
+                case .socks5: .socksServer(host: proxy.host, port: proxy.port)
+                }
+        }
         if let name = access.tlsServerName, let host = ClusterTLS.host(of: access.server) {
             configuration.dnsOverride = [name: host]
         }
@@ -70,7 +80,7 @@ package final class KubernetesClient: Sendable {
                 _ = try? await response.body.collect(upTo: Self.maximumBody)
                 credentials.forget()
             } catch {
-                throw KubernetesError(.unreachable, "\(access.server) cannot be reached: \(ClusterTLS.text(error))")
+                throw KubernetesError(.unreachable, "\(access.way) cannot be reached: \(ClusterTLS.text(error))")
             }
         }
         throw KubernetesError(.unauthorized, "the API server does not believe the credentials")

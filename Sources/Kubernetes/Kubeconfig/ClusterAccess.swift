@@ -9,7 +9,7 @@ package struct ClusterAccess: Sendable, Hashable {
     package var authority: String?
     package var skipsVerification = false
     package var tlsServerName: String?
-    package var proxyURL: String?
+    package var proxy: ClusterProxy?
     package var credentials = Credentials()
     package var impersonation = Impersonation()
 
@@ -29,6 +29,9 @@ package struct ClusterAccess: Sendable, Hashable {
         package var groups: [String] = []
         package var uid: String?
     }
+
+    /// For people: the server, and what stands before it.
+    var way: String { proxy.map { "\(server), by the proxy \($0.host):\($0.port)," } ?? server }
 
     package init(contextName: String, server: String, namespace: String) {
         self.contextName = contextName

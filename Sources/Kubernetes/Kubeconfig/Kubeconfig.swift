@@ -150,7 +150,9 @@ package struct Kubeconfig: Sendable {
     }
 
     /// What a context, with the flags over it, leads to.
-    package func access(_ overrides: ConnectionOverrides) throws(KubernetesError) -> ClusterAccess {
+    package func access(
+        _ overrides: ConnectionOverrides, environment: (String) -> String? = { _ in nil }
+    ) throws(KubernetesError) -> ClusterAccess {
         let place = files.joined(separator: ":")
         guard let name = overrides.context ?? currentContext else {
             throw KubernetesError(
@@ -179,7 +181,11 @@ package struct Kubeconfig: Sendable {
             beside: clusterFile, "certificate-authority of cluster \(clusterName)")
         access.skipsVerification = overrides.skipsTLSVerification ?? cluster.skipsVerification ?? false
         access.tlsServerName = overrides.tlsServerName ?? cluster.tlsServerName
-        access.proxyURL = cluster.proxyURL
+        if let url = cluster.proxyURL, !url.isEmpty {
+            access.proxy = try ClusterProxy(url: url, source: "\(clusterFile): proxy-url of cluster \(clusterName)")
+        } else {
+            access.proxy = try ClusterProxy.ofEnvironment(for: server, environment)
+        }
         if let userName = overrides.user ?? context.user, !userName.isEmpty {
             guard let (user, userFile) = users[userName] else {
                 throw KubernetesError(

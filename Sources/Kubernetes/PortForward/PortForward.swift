@@ -51,22 +51,30 @@ package struct PortForward: Sendable {
         let uri = "\(prefix)/api/v1/namespaces/\(namespace)/pods/\(pod)/portforward?ports=\(port)"
         let ready = eventLoop.makePromise(of: (any Channel).self)
         let upgrade = PortForwardUpgrade(uri: uri, headers: headers, ready: ready)
+        let name = access.tlsServerName ?? host
+        let isName = (try? SocketAddress(ipAddress: name, port: 0)) == nil
+        @Sendable func addHandlers(_ channel: any Channel) throws {
+            if let context {
+                try channel.pipeline.syncOperations.addHandler(
+                    NIOSSLClientHandler(context: context, serverHostname: isName ? name : nil))
+            }
+            try upgrade.addHandlers(to: channel, maximumFrame: Self.maximumFrame)
+        }
         do {
-            let channel = try await ClientBootstrap(group: eventLoop)
+            let bootstrap = ClientBootstrap(group: eventLoop)
                 .connectTimeout(Self.connectTimeout)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .channelInitializer { [context, access] channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        if let context {
-                            let name = access.tlsServerName ?? host
-                            let isName = (try? SocketAddress(ipAddress: name, port: 0)) == nil
-                            try channel.pipeline.syncOperations.addHandler(
-                                NIOSSLClientHandler(context: context, serverHostname: isName ? name : nil))
-                        }
-                        try upgrade.addHandlers(to: channel, maximumFrame: Self.maximumFrame)
-                    }
+            let channel: any Channel
+            if let proxy = access.proxy {
+                channel = try await bootstrap.connect(host: proxy.host, port: proxy.port).get()
+                try await proxy.lead(channel, to: host, apiPort, deadline: .now() + Self.connectTimeout)
+                try await channel.eventLoop.submit { try addHandlers(channel) }.get()
+            } else {
+                channel = try await bootstrap.channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture { try addHandlers(channel) }
                 }
                 .connect(host: host, port: apiPort).get()
+            }
             channel.closeFuture.whenComplete { _ in
                 ready.fail(KubernetesError(.unreachable, "\(access.server) closed the connection to \(pod)"))
             }
@@ -75,7 +83,7 @@ package struct PortForward: Sendable {
             throw error
         } catch {
             ready.fail(error)
-            throw KubernetesError(.unreachable, "\(access.server) cannot be reached: \(ClusterTLS.text(error))")
+            throw KubernetesError(.unreachable, "\(access.way) cannot be reached: \(ClusterTLS.text(error))")
         }
     }
 }

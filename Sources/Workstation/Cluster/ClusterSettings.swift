@@ -21,6 +21,8 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
     /// The list in KUBECONFIG, and the home directory: a daemon may have others.
     package var kubeconfigVariable: String?
     package var home: String?
+    /// Of the environment too: what is between this machine and API servers.
+    private var proxyVariables: [String: String] = [:]
     package var image = Self.defaultImage
     package var transport = Transport.auto
     /// Where the manager is; the session's own namespace if not given.
@@ -29,6 +31,7 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
     package private(set) var contextName = ""
     package private(set) var server = ""
     package private(set) var namespace = ""
+    private var proxyHost: String?
 
     /// Reads the kubeconfig once, for what can be told at once. Relative paths are made absolute.
     package init(overrides: ConnectionOverrides) throws(WorkstationError) {
@@ -40,10 +43,12 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
         kubeconfigVariable = UserFiles.environment("KUBECONFIG")?
             .split(separator: ":").map { UserFiles.absolute(String($0)) }.joined(separator: ":")
         home = UserFiles.home
+        for name in ClusterProxy.variables { proxyVariables[name] = UserFiles.environment(name) }
         let access = try access()
         contextName = access.contextName
         server = access.server
         namespace = access.namespace
+        proxyHost = access.proxy?.host
     }
 
     /// Whether there is any kubeconfig to read.
@@ -52,8 +57,9 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
         return (paths ?? UserFiles.home.map { ["\($0)/.kube/config"] } ?? []).contains { Glibc.access($0, R_OK) == 0 }
     }
 
-    /// Of the API server, where its URL has an address rather than a name.
+    /// Of the API server or the proxy before it, where its URL has an address rather than a name.
     var serverAddress: String? {
+        if let proxyHost { return proxyHost }
         let place = server.split(separator: "/", omittingEmptySubsequences: true).dropFirst().first ?? ""
         if place.hasPrefix("[") { return place.dropFirst().split(separator: "]").first.map(String.init) }
         return place.split(separator: ":").first.map(String.init)
@@ -63,7 +69,7 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
         do throws(KubernetesError) {
             let config = try Kubeconfig(
                 explicit: overrides.kubeconfig, variable: kubeconfigVariable, home: home)
-            return try config.access(overrides)
+            return try config.access(overrides) { proxyVariables[$0] }
         } catch {
             throw WorkstationError(error)
         }

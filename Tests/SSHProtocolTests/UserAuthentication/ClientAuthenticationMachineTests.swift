@@ -87,6 +87,33 @@ import Testing
         #expect(throws: Disconnect.self) { try client.receive(ByteBuffer(integer: MessageNumber.userauthSuccess)) }
     }
 
+    @Test(arguments: [true, false]) func provesItselfByAPassword(isRight: Bool) throws {
+        var server = ServerAuthenticationMachine(
+            sessionID: Self.session, hostKeyBlob: Self.hostKey, tokenUser: "agent")
+        var client = ClientAuthenticationMachine(
+            user: "agent", proof: .password(Array("secret".utf8)), sessionID: Self.session, hostKeyBlob: nil)
+        var requests = client.start()
+        var checked: [String] = []
+        var end: String?
+        while let request = requests.popLast() {
+            switch request {
+            case .send(let payload):
+                var answers = try server.receive(payload) { _, _, _ in .allowed(KeyPermissions(), comment: "") }
+                if case .checkToken(let token) = answers.first {
+                    checked.append(token)
+                    answers = try server.tokenChecked(
+                        isRight ? .allowed(KeyPermissions(), comment: "") : .refused("no"))
+                }
+                for case .send(let payload) in answers { requests += try client.receive(payload) }
+            case .succeeded: end = "in"
+            case .failed: end = "out"
+            case .banner: Issue.record("no banner was sent")
+            }
+        }
+        #expect(checked == ["secret"])
+        #expect(end == (isRight ? "in" : "out"))
+    }
+
     @Test func passesBannersOn() throws {
         var client = ClientAuthenticationMachine(
             user: "a", proof: .key(.generateEd25519(comment: "")), sessionID: [1], hostKeyBlob: nil)
