@@ -25,7 +25,7 @@ package struct SSHClientConfiguration: Sendable {
         /// libssh2, which any SSH server gets on with.
         case libssh2
         /// The transport of the manager's own server: authenticated ciphers and a post-quantum key exchange, which
-        /// libssh2 1.10 has not, at a third of its cost.
+        /// libssh2 1.10 has not, at less than half of its cost.
         case native
     }
 

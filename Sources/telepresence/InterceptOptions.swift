@@ -31,6 +31,11 @@ struct InterceptOptions: ParsableArguments {
         help: ArgumentHelp("Of the workload's containers, the one whose port is meant.", valueName: "name"))
     var container: String?
 
+    @Flag(
+        name: .long,
+        help: "Kubernetes: where a service is headless, have an init container (NET_ADMIN) lead its port to the agent.")
+    var injectRedirect = false
+
     @Flag(name: .long, help: "Where no session is there, begin one for the command alone; needs no root.")
     var rootless = false
 
@@ -72,12 +77,14 @@ struct InterceptOptions: ParsableArguments {
             guard parts.count <= 2, let local = UInt16(parts[0]), local > 0, parts.count < 2 || !parts[1].isEmpty else {
                 throw problem
             }
-            return InterceptRequest(
+            var request = InterceptRequest(
                 workload: workload, namespace: namespace, service: service,
                 servicePort: parts.count > 1 ? String(parts[1]) : nil, isDatagram: isDatagram, container: container,
                 host: address,
                 port: local,
                 mode: mode, filter: filter, isProtected: isProtected, takesProbes: takesProbes)
+            request.isRedirecting = injectRedirect
+            return request
         }
     }
 

@@ -1,6 +1,7 @@
 import ControlAPI
-import Kubernetes
 import Testing
+
+@testable import Kubernetes
 
 @Suite("Agents beside apps, in objects")
 struct AgentInjectionTests {
@@ -120,6 +121,45 @@ struct AgentInjectionTests {
         let second = try AgentInjection.plan(workload: plan.workload, services: plan.services, options: Self.options)
         #expect(second.workload == plan.workload)
         #expect(second.services.isEmpty)
+    }
+
+    private static func commands(_ workload: JSONValue) -> String? {
+        (workload["spec"]?["template"]?["spec"]?["initContainers"]?.array ?? [])
+            .first { $0["name"] == "traffic-redirect" }?["command"]?.array.last?.string
+    }
+
+    @Test(
+        "where a service is headless its port is led to the agent, if that is asked for",
+        arguments: [JSONValue.string("web"), .integer(8080)])
+    func redirects(target: JSONValue) throws {
+        let workload = Self.workload([["name": "web", "containerPort": 8080]])
+        let service = Self.service([["port": 80, "targetPort": target]], clusterIP: "None")
+        var options = Self.options
+        options.redirects = true
+        let plan = try AgentInjection.plan(workload: workload, services: [service], options: options)
+        #expect(plan.ports.map(\.appPort) == [8080])
+        #expect(plan.services.isEmpty)
+        #expect(Self.commands(plan.workload)?.hasSuffix("tcp dport 8080 redirect to :9900") == true)
+        // The app keeps its port's name: nobody finds it by the agent's.
+        #expect(AgentInjection.containers(plan.workload).first?["ports"] == [["name": "web", "containerPort": 8080]])
+        #expect(AgentInjection.redirects(plan.workload))
+        #expect(AgentInjection.undone(workload: plan.workload) == workload)
+        // It stays, once it is there, whoever asks next.
+        let second = try AgentInjection.plan(workload: plan.workload, services: [service], options: Self.options)
+        #expect(second.workload == plan.workload)
+    }
+
+    @Test("what is not headless needs no redirect")
+    func noRedirect() throws {
+        var options = Self.options
+        options.redirects = true
+        let services = [Self.service([["port": 80, "targetPort": 8080]])]
+        let plan = try AgentInjection.plan(workload: Self.workload([]), services: services, options: options)
+        #expect(Self.commands(plan.workload) == nil)
+        let both = services + [Self.service([["port": 8081]], name: "pods", clusterIP: "None")]
+        let other = try AgentInjection.plan(workload: Self.workload([]), services: both, options: options)
+        #expect(Self.commands(other.workload)?.contains("dport 8080") == false)
+        #expect(Self.commands(other.workload)?.hasSuffix("dport 8081 redirect to :9901") == true)
     }
 
     @Test("what cannot have an agent is told why")

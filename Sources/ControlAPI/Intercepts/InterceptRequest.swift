@@ -9,6 +9,8 @@ package struct InterceptRequest: Codable, Hashable, Sendable {
     package var isDatagram: Bool
     /// The app's container is not there meanwhile.
     package var isReplacing: Bool = false
+    /// Packets to the app's own port are led to the agent, where a service is headless.
+    package var isRedirecting: Bool = false
     /// Of the workload's containers, the one whose port is meant.
     package var container: String?
     /// Where the traffic goes, on this machine or near it.

@@ -3,7 +3,7 @@
 ///
 /// Options, with percent-encoding where a value has `&`, `=`, `:` or `%`: `http-header=NAME=REGEX` (repeatable),
 /// `http-path-prefix=`, `http-path-equal=`, `http-path-regex=`, `http-method=` (repeatable), `wiretap`, `protected`,
-/// `probes`, `udp`, `replace`, `container=NAME`, `lease=SECONDS`, `holder=TEXT`.
+/// `probes`, `udp`, `replace`, `inject-redirect`, `container=NAME`, `lease=SECONDS`, `holder=TEXT`.
 package struct InterceptSpec: Hashable, Sendable {
     package enum Mode: String, Hashable, Sendable, Codable {
         /// The traffic goes to the holder.
@@ -30,6 +30,8 @@ package struct InterceptSpec: Hashable, Sendable {
     package var isDatagram = false
     /// The app's container is not there meanwhile.
     package var isReplacing = false
+    /// Where clients connect to the pods themselves, their packets are led to the agent.
+    package var isRedirecting = false
     /// Of the workload's containers, the one whose port is meant.
     package var container: String?
     /// Seconds for which a holder that was lost may come back.
@@ -90,6 +92,7 @@ package struct InterceptSpec: Hashable, Sendable {
         case "probes": takesProbes = true
         case "udp": isDatagram = true
         case "replace": isReplacing = true
+        case "inject-redirect": isRedirecting = true
         case "container":
             let name = try text()
             guard Self.isLabel(name) else {
@@ -124,6 +127,7 @@ package struct InterceptSpec: Hashable, Sendable {
         if takesProbes { options.append("probes") }
         if isDatagram { options.append("udp") }
         if isReplacing { options.append("replace") }
+        if isRedirecting { options.append("inject-redirect") }
         if let container { options.append("container=" + container) }
         if lease > 0 { options.append("lease=\(lease)") }
         if let holder { options.append("holder=" + Self.encoded(holder)) }

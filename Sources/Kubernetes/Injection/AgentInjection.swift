@@ -8,6 +8,8 @@ import FoundationEssentials
 /// number is made a name: that of a port of the agent's.
 package enum AgentInjection {
     package static let container = "traffic-agent"
+    /// The init container that leads ports to the agent.
+    package static let redirectContainer = "traffic-redirect"
     /// What `install` left to be undone: on the workload, and on its services.
     package static let workloadAnnotation = "telepresence.io/traffic-agent"
     package static let serviceAnnotation = "telepresence.io/target-ports"
@@ -28,13 +30,15 @@ package enum AgentInjection {
         let original = undone(workload: workload) ?? workload
         if let problem = problem(of: original) { throw InjectionRefusal(problem) }
         let originals = services.map { undone(service: $0, of: shown(original)) ?? $0 }
-        let routes = try AgentRoutes(workload: original, services: originals)
+        let routes = try AgentRoutes(
+            workload: original, services: originals, redirecting: options.redirects || redirects(workload))
         var changed = original
         let record = try InjectionRecord(routes, of: original, replacing: options.replaced)
         record.rename(in: &changed)
         record.leaveOut(in: &changed)
         routes.addContainer(
             to: &changed, agent(routes, original, options, replaced: record.replaced?.name), volume: tokenVolume)
+        addRedirect(routes, to: &changed, options)
         changed["metadata"]?.setAnnotation(workloadAnnotation, record.text)
         return InjectionPlan(
             workload: changed, services: serviceChanges(workload: changed, services: services), ports: routes.ports)
@@ -52,6 +56,12 @@ package enum AgentInjection {
 
     package static func hasAgent(_ workload: JSONValue) -> Bool {
         containers(workload).contains { $0["name"]?.string == container }
+    }
+
+    /// Whether the ports of headless services are led to its agents.
+    package static func redirects(_ workload: JSONValue) -> Bool {
+        (workload["spec"]?["template"]?["spec"]?["initContainers"]?.array ?? [])
+            .contains { $0["name"]?.string == redirectContainer }
     }
 
     /// Where the agent of a workload finds its manager: there may be others in the cluster.
@@ -152,6 +162,36 @@ package enum AgentInjection {
         return agent
     }
 
+    /// Packets for the app's own port that come from outside of the pod go to the agent's; what the agent sends to the app
+    /// by loopback does not pass there.
+    private static func addRedirect(_ routes: AgentRoutes, to workload: inout JSONValue, _ options: InjectionOptions) {
+        guard !routes.redirects.isEmpty else { return }
+        let rules = routes.redirects.map { port in
+            "add rule inet telepresence ports \(port.transport.lowercased()) dport \(port.appPort) redirect to :\(port.agentPort)"
+        }
+        let commands =
+            [
+                "add table inet telepresence", "flush table inet telepresence",
+                "add chain inet telepresence ports { type nat hook prerouting priority dstnat; }",
+            ] + rules
+        var container: JSONValue = [
+            "name": .string(redirectContainer), "image": .string(options.image),
+            "command": ["/usr/sbin/nft", .string(commands.joined(separator: "; "))],
+            "resources": [
+                "requests": ["cpu": "10m", "memory": "16Mi"], "limits": ["cpu": "100m", "memory": "64Mi"],
+            ],
+            "securityContext": [
+                "allowPrivilegeEscalation": false, "capabilities": ["drop": ["ALL"], "add": ["NET_ADMIN"]],
+                "readOnlyRootFilesystem": true, "runAsNonRoot": false, "runAsUser": 0,
+                "seccompProfile": ["type": "RuntimeDefault"],
+            ],
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+        ]
+        if let policy = options.imagePullPolicy { container["imagePullPolicy"] = .string(policy) }
+        let others = workload["spec"]?["template"]?["spec"]?["initContainers"]?.array ?? []
+        workload["spec"]?["template"]?["spec"]?["initContainers"] = .array(others + [container])
+    }
+
     /// The app's, where it is said and not root: its files are its own.
     private static func user(of workload: JSONValue) -> Int64? {
         let pod = workload["spec"]?["template"]?["spec"]?["securityContext"]?["runAsUser"]?.integer
@@ -235,6 +275,8 @@ package enum AgentInjection {
         record?.putBack(in: &changed)
         let volumes = kept(workload["spec"]?["template"]?["spec"]?["volumes"]?.array ?? [], volume)
         changed["spec"]?["template"]?["spec"]?["volumes"] = volumes.isEmpty ? nil : .array(volumes)
+        let initial = kept(workload["spec"]?["template"]?["spec"]?["initContainers"]?.array ?? [], redirectContainer)
+        changed["spec"]?["template"]?["spec"]?["initContainers"] = initial.isEmpty ? nil : .array(initial)
         changed["metadata"]?.removeAnnotation(workloadAnnotation)
         return changed
     }

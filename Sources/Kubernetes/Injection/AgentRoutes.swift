@@ -9,12 +9,14 @@ struct AgentRoutes: Hashable, Sendable {
     /// Of the agent's container.
     private(set) var containerPorts: [JSONValue] = []
     private(set) var renames: [InjectionRecord.Rename] = []
+    /// Of the app's ports, those that are led to the agent in the pod, by their transport.
+    private(set) var redirects: [AgentHello.Port] = []
     private var taken: Set<Int>
     private var names: Set<String>
     /// One of the names that Kubernetes takes a container's port by already.
     private var served: Set<String> = []
 
-    init(workload: JSONValue, services: [JSONValue]) throws(InjectionRefusal) {
+    init(workload: JSONValue, services: [JSONValue], redirecting: Bool) throws(InjectionRefusal) {
         let containers = AgentInjection.containers(workload)
         let all = containers.flatMap { $0["ports"]?.array ?? [] }
         taken = Set(all.compactMap { $0["containerPort"]?.integer })
@@ -22,7 +24,7 @@ struct AgentRoutes: Hashable, Sendable {
         let name = AgentInjection.shown(workload).replacing("/", with: " ")
         let leading = services.filter { Self.leads($0, to: workload) }
         guard !leading.isEmpty else { throw InjectionRefusal("no service leads to \(name)") }
-        let usable = leading.filter { !Self.isHeadless($0) }
+        let usable = leading.filter { redirecting || !Self.isHeadless($0) }
         // Apps need not say where they listen.
         taken.formUnion(
             usable.flatMap { $0["spec"]?["ports"]?.array ?? [] }
@@ -31,7 +33,7 @@ struct AgentRoutes: Hashable, Sendable {
             let service = leading[0]["metadata"]?["name"]?.string ?? ""
             throw InjectionRefusal(
                 "service \(service) is headless: its clients connect to the pods of \(name) themselves, at the app's own "
-                    + "port, where no agent can be")
+                    + "port, where no agent can be, but that --inject-redirect lets an init container lead them to it")
         }
         for service in usable {
             for port in service["spec"]?["ports"]?.array ?? [] { try add(port, of: service, containers, name) }
@@ -70,6 +72,7 @@ struct AgentRoutes: Hashable, Sendable {
     ) throws(InjectionRefusal) {
         let transport = Self.transport(port)
         guard transport == "TCP" || transport == "UDP" else { return }
+        if Self.isHeadless(service) { return try redirect(port, transport, of: service, containers, workload) }
         guard let target = port["targetPort"]?.string else {
             let number = UInt16(clamping: port["targetPort"]?.integer ?? port["port"]?.integer ?? 0)
             let container = containers.first { container in
@@ -93,6 +96,33 @@ struct AgentRoutes: Hashable, Sendable {
         throw InjectionRefusal(
             "service \(service["metadata"]?["name"]?.string ?? "") leads to port \(target), which no container of "
                 + "\(workload) has")
+    }
+
+    /// A port of a headless service: its clients use the app's own, whatever the service calls it.
+    private mutating func redirect(
+        _ port: JSONValue, _ transport: String, of service: JSONValue, _ containers: [JSONValue], _ workload: String
+    ) throws(InjectionRefusal) {
+        let target = port["targetPort"]
+        var owner = containers.count == 1 ? containers.first : nil
+        var number = target == nil ? port["port"]?.integer : target?.integer
+        for container in containers {
+            for one in container["ports"]?.array ?? [] where Self.transport(one) == transport {
+                guard let own = one["containerPort"]?.integer,
+                    number.map({ $0 == own }) ?? (one["name"] == target)
+                else { continue }
+                (number, owner) = (own, container)
+            }
+        }
+        guard let number, let appPort = UInt16(exactly: number) else {
+            throw InjectionRefusal(
+                "service \(service["metadata"]?["name"]?.string ?? "") leads to port \(target?.string ?? ""), which no "
+                    + "container of \(workload) has")
+        }
+        serve("tp-\(number)" + (transport == "UDP" ? "-udp" : ""), appPort, transport, owner?["name"]?.string)
+        guard let served = ports.first(where: { $0.appPort == appPort && $0.transport == transport }),
+            !redirects.contains(served)
+        else { return }
+        redirects.append(served)
     }
 
     private mutating func serve(_ name: String, _ appPort: UInt16, _ transport: String, _ container: String?) {

@@ -10,6 +10,8 @@ package struct InjectionOptions: Sendable {
     package var logLevel = "info"
     /// A container that is left out while the agent stands for it; `appContainer` for the one whose port is taken over.
     package var replaced: String?
+    /// An init container leads the ports of headless services to the agent.
+    package var redirects = false
 
     package static let appContainer = "*"
 

@@ -87,7 +87,7 @@ package final class InterceptService: Sendable {
         }
         if let failure = Self.failure(result, claim.workload) { return .failure(failure) }
         replaceContainers()
-        wantAgent(claim.workload)
+        wantAgent(claim.workload, redirecting: claim.spec.isRedirecting)
         if case .success(let id) = result {
             logger.info("intercept began", metadata: ["intercept": "\(id)", "holder": "\(claim.holder.name)"])
             returned(id, session: session.id, bindAddress: bindAddress, port: port)
@@ -123,11 +123,12 @@ package final class InterceptService: Sendable {
             return .failure(
                 OpenFailure(.administrativelyProhibited, "an intercept of \(spec.name) needs the service's port"))
         }
-        guard !spec.isReplacing || cluster != nil else {
+        guard cluster != nil || !spec.isReplacing && !spec.isRedirecting else {
+            let what = spec.isReplacing ? "a container is replaced" : "ports are redirected"
             return .failure(
                 OpenFailure(
                     .administrativelyProhibited,
-                    "a container is replaced where the manager has a Kubernetes cluster, and here it has none"))
+                    "\(what) where the manager has a Kubernetes cluster, and here it has none"))
         }
         guard !spec.isDatagram || spec.filter.isEmpty else {
             return .failure(OpenFailure(.administrativelyProhibited, "filters look at HTTP, which UDP is not"))
@@ -169,10 +170,12 @@ package final class InterceptService: Sendable {
         return InterceptTable.Workload(namespace: place, name: only.name)
     }
 
-    private func wantAgent(_ workload: InterceptTable.Workload) {
+    private func wantAgent(_ workload: InterceptTable.Workload, redirecting: Bool = false) {
         guard let cluster, let found = cluster.find(workload.name, namespace: workload.namespace) else { return }
         let hasAgent = state.withLock { $0.table.agents.values.contains { $0.workload == workload && $0.stays } }
-        if !hasAgent || !found.hasAgent { cluster.wantAgent(found) }
+        if !hasAgent || !found.hasAgent || redirecting && !found.redirects {
+            cluster.wantAgent(found, redirecting: redirecting)
+        }
     }
 
     /// The services that lead to a workload: of its own name, where nothing more is known.

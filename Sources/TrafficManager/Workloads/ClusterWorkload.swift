@@ -10,6 +10,8 @@ struct ClusterWorkload: Hashable, Sendable {
     var hasAgent: Bool
     /// The container that is not there while an agent stands for it.
     var replaced: String?
+    /// Its pods lead the ports of headless services to the agent.
+    var redirects: Bool
     /// Whose agent it is.
     var managerHost: String?
     /// Why it cannot be intercepted, whatever its services are.
@@ -29,6 +31,7 @@ struct ClusterWorkload: Hashable, Sendable {
         labels = (template?["metadata"]?["labels"]?.object ?? [:]).compactMapValues(\.string)
         hasAgent = AgentInjection.hasAgent(object)
         replaced = AgentInjection.replaced(in: object)
+        redirects = AgentInjection.redirects(object)
         managerHost = AgentInjection.managerHost(of: object)
         if object["spec"]?["replicas"]?.integer == 0 {
             problem = "\(resource.kind.lowercased()) \(name) has no replicas"

@@ -33,6 +33,8 @@ package final class WorkloadService: ServiceLifecycle.Service {
         var progress: [Key: Progress] = [:]
         /// The containers that are to be left out.
         var replaced: [Key: String] = [:]
+        /// Whose pods are to lead the ports of headless services to the agent.
+        var redirected: Set<Key> = []
         /// What of that was last tried, and when.
         var tried: [Key: (container: String?, at: ContinuousClock.Instant)] = [:]
     }
@@ -145,9 +147,10 @@ package final class WorkloadService: ServiceLifecycle.Service {
     // MARK: Agents
 
     /// Has an agent put beside it, if that is not being done.
-    func wantAgent(_ workload: ClusterWorkload) {
+    func wantAgent(_ workload: ClusterWorkload, redirecting: Bool = false) {
         let isNew = state.withLock { state in
             let key = Key(namespace: workload.namespace, name: workload.name, kind: workload.kind)
+            if redirecting { state.redirected.insert(key) }
             if case .installing = state.progress[key] { return false }
             state.progress[key] = .installing("installing the traffic-agent")
             return true
@@ -185,8 +188,9 @@ package final class WorkloadService: ServiceLifecycle.Service {
 
     private func install(_ workload: ClusterWorkload) async {
         var options = options
-        options.replaced = state.withLock {
-            $0.replaced[Key(namespace: workload.namespace, name: workload.name, kind: workload.kind)]
+        (options.replaced, options.redirects) = state.withLock {
+            let key = Key(namespace: workload.namespace, name: workload.name, kind: workload.kind)
+            return ($0.replaced[key], $0.redirected.remove(key) != nil)
         }
         let metadata: Logger.Metadata = ["workload": "\(workload.kind)/\(workload.name)"]
         logger.info("installing an agent", metadata: metadata)
@@ -213,7 +217,9 @@ package final class WorkloadService: ServiceLifecycle.Service {
     private func settle(_ workload: ClusterWorkload) async {
         let deadline = ContinuousClock.now + Self.settling
         while ContinuousClock.now < deadline {
-            let services = directory.snapshot.services.filter { workload.isSelected(by: $0.service) }
+            let services = directory.snapshot.services.filter {
+                workload.isSelected(by: $0.service) && !$0.service.isHeadless
+            }
             let isSettled = services.allSatisfy { service in
                 service.service.ports.allSatisfy { port in
                     service.targets(of: port).allSatisfy {

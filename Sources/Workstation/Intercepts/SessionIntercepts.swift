@@ -132,6 +132,7 @@ final class SessionIntercepts {
         spec.takesProbes = request.takesProbes
         spec.isDatagram = request.isDatagram
         spec.isReplacing = request.isReplacing
+        spec.isRedirecting = request.isRedirecting
         spec.container = request.container
         spec.lease = Self.lease
         spec.holder = Self.holder
