@@ -14,8 +14,8 @@ class Refused(Exception):
     pass
 
 
-async def connect_target(reader, writer, expected):
-    head = (await reader.readuntil(b'\r\n\r\n')).decode('latin-1').split('\r\n')
+async def connect_target(first, reader, writer, expected):
+    head = (first + await reader.readuntil(b'\r\n\r\n')).decode('latin-1').split('\r\n')
     method, target, _ = head[0].split(' ')
     fields = {line.partition(':')[0].lower(): line.partition(':')[2].strip() for line in head[1:] if line}
     if fields.get('proxy-authorization') != 'Basic ' + base64.b64encode(expected.encode()).decode():
@@ -61,7 +61,7 @@ async def serve(reader, writer, log, expected):
         if first == b'\x05':
             kind, host, port, answer = await socks_target(reader, writer)
         else:
-            kind, host, port, answer = await connect_target(reader, writer, expected)
+            kind, host, port, answer = await connect_target(first, reader, writer, expected)
         upstream = await asyncio.open_connection(host, port)
         print(kind, f'{host}:{port}', file=log, flush=True)
         writer.write(answer)

@@ -8,7 +8,7 @@ struct PortForwardUpgrade: Sendable {
     let headers: HTTPHeaders
     let ready: EventLoopPromise<any Channel>
 
-    /// Added before the connection is made.
+    /// Added before the connection is made, or once a proxy has led it on.
     func addHandlers(to channel: any Channel, maximumFrame: Int) throws {
         let upgrader = NIOWebSocketClientUpgrader(maxFrameSize: maximumFrame) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
