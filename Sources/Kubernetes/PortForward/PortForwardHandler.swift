@@ -22,12 +22,20 @@ final class PortForwardHandler: ChannelDuplexHandler {
     private var early: ByteBuffer? = ByteBuffer()
     private var sawError = false
     private var pinger: Scheduled<Void>?
+    /// Where what is written is frames already.
+    private var encoder: ChannelHandlerContext?
 
     init(ready: EventLoopPromise<any Channel>) { self.ready = ready }
 
-    func handlerAdded(context: ChannelHandlerContext) { pingLater(context) }
+    func handlerAdded(context: ChannelHandlerContext) {
+        encoder = try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)
+        pingLater(context)
+    }
 
-    func handlerRemoved(context: ChannelHandlerContext) { pinger?.cancel() }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        pinger?.cancel()
+        encoder = nil
+    }
 
     private func pingLater(_ context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -98,13 +106,10 @@ final class PortForwardHandler: ChannelDuplexHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         var bytes = unwrapOutboundIn(data)
         while bytes.readableBytes > 0 {
-            let count = min(bytes.readableBytes, Self.frameSize)
-            var payload = context.channel.allocator.buffer(capacity: count + 1)
-            payload.writeInteger(UInt8(0))
-            guard var slice = bytes.readSlice(length: count) else { break }
-            payload.writeBuffer(&slice)
-            let frame = WebSocketFrame(fin: true, opcode: .binary, maskKey: .random(), data: payload)
-            context.write(wrapOutboundOut(frame), promise: bytes.readableBytes == 0 ? promise : nil)
+            guard let slice = bytes.readSlice(length: min(bytes.readableBytes, Self.frameSize)) else { break }
+            let frame = MaskedFrame.binary(channel: 0, slice, allocator: context.channel.allocator)
+            // Behind the encoder, which masks byte by byte.
+            encoder?.write(NIOAny(frame), promise: bytes.readableBytes == 0 ? promise : nil)
         }
     }
 
