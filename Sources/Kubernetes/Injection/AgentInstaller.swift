@@ -155,7 +155,8 @@ package struct AgentInstaller: Sendable {
             let workload = try await client.get(target.resource, target.name, namespace: target.namespace)
             guard AgentInjection.hasAgent(workload) else {
                 throw InjectionRefusal(
-                    "the traffic-agent of \(target.shown) was taken out again by \(Self.manager(of: workload))")
+                    "the traffic-agent of \(target.shown) was taken out again; its pod template is "
+                        + "\(Self.manager(of: workload))'s")
             }
             if RolloutView(workload).isComplete { return }
             let pods = try await pods(target).filter(Self.hasAgent)
