@@ -76,6 +76,15 @@ struct SFTPReadAheadTests {
         (0..<pieces).map { String(repeating: "\($0 % 10)", count: 4096) }.joined()
     }
 
+    /// A file of 200 pieces, whose first was read.
+    private static func begun() throws -> (Rig, [UInt8]) {
+        let rig = Rig()
+        rig.directory.file("a", text(200))
+        let handle = try rig.open("a")
+        _ = rig.read(handle, 0)
+        return (rig, handle)
+    }
+
     @Test(arguments: [false, true]) func everyByteIsWhereItWas(dripping: Bool) throws {
         let rig = Rig()
         let text = Self.text(40) + "the end"
@@ -96,20 +105,14 @@ struct SFTPReadAheadTests {
     }
 
     @Test func aReadOfWhatIsHereAsksNobody() throws {
-        let rig = Rig()
-        rig.directory.file("a", Self.text(200))
-        let handle = try rig.open("a")
-        _ = rig.read(handle, 0)
+        let (rig, handle) = try Self.begun()
         _ = rig.read(handle, 4096)
         rig.ask(handle, 2 * 4096)
         #expect(rig.answers.first?.string?.first == UInt8(ascii: "2"))
     }
 
     @Test func oneReadIsNoSignOfAnother() throws {
-        let rig = Rig()
-        rig.directory.file("a", Self.text(200))
-        let handle = try rig.open("a")
-        _ = rig.read(handle, 0)
+        let (rig, handle) = try Self.begun()
         #expect(rig.reads == 1)
         _ = rig.read(handle, 90 * 4096)
         _ = rig.read(handle, 30 * 4096)
@@ -117,10 +120,7 @@ struct SFTPReadAheadTests {
     }
 
     @Test func whatIsOnItsWayIsWaitedFor() throws {
-        let rig = Rig()
-        rig.directory.file("a", Self.text(200))
-        let handle = try rig.open("a")
-        _ = rig.read(handle, 0)
+        let (rig, handle) = try Self.begun()
         rig.ask(handle, 4096)
         let asked = rig.asked.count
         rig.ask(handle, 2 * 4096)
@@ -131,10 +131,7 @@ struct SFTPReadAheadTests {
     }
 
     @Test func aWriteIsSeenByTheNextRead() throws {
-        let rig = Rig()
-        rig.directory.file("a", Self.text(200))
-        let handle = try rig.open("a")
-        _ = rig.read(handle, 0)
+        let (rig, handle) = try Self.begun()
         _ = rig.read(handle, 4096)
         let other = try rig.open("a", flags: 2)
         rig.send(
@@ -148,10 +145,7 @@ struct SFTPReadAheadTests {
     }
 
     @Test func whatIsOldIsReadAgain() throws {
-        let rig = Rig()
-        rig.directory.file("a", Self.text(200))
-        let handle = try rig.open("a")
-        _ = rig.read(handle, 0)
+        let (rig, handle) = try Self.begun()
         _ = rig.read(handle, 4096)
         rig.directory.file("a", String(repeating: "x", count: 200 * 4096))
         #expect(rig.read(handle, 2 * 4096)?.first == "2")
@@ -160,10 +154,7 @@ struct SFTPReadAheadTests {
     }
 
     @Test func whatComesAfterTheCloseIsNobodys() throws {
-        let rig = Rig()
-        rig.directory.file("a", Self.text(200))
-        let handle = try rig.open("a")
-        _ = rig.read(handle, 0)
+        let (rig, handle) = try Self.begun()
         rig.ask(handle, 4096)
         rig.send(rig.packets.handled(.close, handle))
         rig.serve()

@@ -211,7 +211,7 @@ extension SSHClientHandler {
                         dial.opened.append(id)
                     case .failed(let id, let reason, let text):
                         let failure = OpenFailure(
-                            OpenFailure.Reason(rawValue: reason) ?? .connectFailed, EngineContext.printable(text))
+                            OpenFailure.Reason(rawValue: reason) ?? .connectFailed, PeerText.printable(text))
                         dial.pending.removeValue(forKey: id)?.fail(.openFailed(failure))
                     case .dial, .dialStreamLocal, .cancel:
                         break

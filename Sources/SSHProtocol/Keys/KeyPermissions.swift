@@ -52,8 +52,12 @@ package struct KeyPermissions: Hashable, Sendable {
         }
         if let refusal = permitsForwarding() { return refusal }
         guard let permitOpen else { return nil }
+        // The files of one workload are some of those that `sftp.telepresence` has.
+        let files = "sftp.telepresence"
+        let names = host.hasSuffix(".\(files)") ? [host, files] : [host]
         let isListed = permitOpen.contains { rule in
-            (rule.port == nil || rule.port == port) && (rule.host == "*" || rule.host.utf8.elementsEqual(host.utf8))
+            (rule.port == nil || rule.port == port)
+                && (rule.host == "*" || names.contains { rule.host.utf8.elementsEqual($0.utf8) })
         }
         return isListed ? nil : refusal("permitopen", host: host, port: port)
     }

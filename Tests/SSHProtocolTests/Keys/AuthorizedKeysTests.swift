@@ -103,6 +103,9 @@ import Testing
         ("LOCALHOST:9", "localhost", false), ("LOCALHOST:9", "LOCALHOST", true), ("l*:9", "localhost", false),
         ("[::1]:9", "::1", true), ("[::1]:9", "0:0:0:0:0:0:0:1", false), ("127.0.0.1:9", "127.0.0.01", false),
         ("*:9", "anything at all", true), (":9", "", true),
+        // One workload's files are some of those of all.
+        ("sftp.telepresence:9", "hello.default:app.sftp.telepresence", true),
+        ("hello:9", "hello.sftp.telepresence", false), ("telepresence:9", "sftp.telepresence", false),
         // Swift takes these for equal strings: a Kelvin sign, and an é in two parts.
         ("K:9", "\u{212a}", false), ("\u{e9}:9", "e\u{301}", false),
     ])

@@ -109,15 +109,7 @@ final class EngineContext {
         let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 9, as: UInt32.self)))
         guard length <= min(bytes.count - 13, 4096) else { return nil }
         let text = String(decoding: bytes[13..<13 + length], as: UTF8.self)
-        return OpenFailure(OpenFailure.Reason(rawValue: reason) ?? .connectFailed, printable(text))
-    }
-
-    /// A peer's text without what could move a terminal's cursor.
-    static func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f && !(0x80...0x9f).contains($0.value) }
-            ))
+        return OpenFailure(OpenFailure.Reason(rawValue: reason) ?? .connectFailed, PeerText.printable(text))
     }
 
     static func from(_ abstract: UnsafeMutablePointer<UnsafeMutableRawPointer?>?) -> EngineContext? {

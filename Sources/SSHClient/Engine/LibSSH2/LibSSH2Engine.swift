@@ -86,7 +86,7 @@ final class LibSSH2Engine: SSHEngine {
         let disconnect: Disconnect = { _, _, message, length, _, _, abstract in
             guard let message, length > 0, let context = EngineContext.from(abstract) else { return }
             let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
-            context.disconnectText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
+            context.disconnectText = PeerText.printable(String(decoding: bytes, as: UTF8.self))
         }
         typealias Debug =
             @convention(c) (
@@ -96,7 +96,7 @@ final class LibSSH2Engine: SSHEngine {
         let debug: Debug = { _, _, message, length, _, _, abstract in
             guard let message, length > 0, let context = EngineContext.from(abstract) else { return }
             let bytes = UnsafeRawBufferPointer(start: message, count: min(Int(length), 1024))
-            context.debugText = EngineContext.printable(String(decoding: bytes, as: UTF8.self))
+            context.debugText = PeerText.printable(String(decoding: bytes, as: UTF8.self))
         }
         libssh2_session_callback_set(
             session, CInt(LIBSSH2_CALLBACK_DEBUG), unsafeBitCast(debug, to: UnsafeMutableRawPointer.self))
@@ -241,7 +241,7 @@ final class LibSSH2Engine: SSHEngine {
 
     var peerVersion: String {
         guard let banner = libssh2_session_banner_get(session) else { return "" }
-        return EngineContext.printable(String(cString: banner))
+        return PeerText.printable(String(cString: banner))
     }
 
     func sendKeepalive() {

@@ -45,7 +45,7 @@ final class NativeEngine: SSHEngine {
 
     var drivesAlone: Bool { true }
 
-    var peerVersion: String { EngineContext.printable(transport.peerVersion) }
+    var peerVersion: String { PeerText.printable(transport.peerVersion) }
 
     var unsentBytes: Int { transport.unsentBytes }
 
@@ -155,7 +155,7 @@ final class NativeEngine: SSHEngine {
         case .data(let id, let bytes): channel(id)?.received.append(bytes)
         case .opened(let id): channel(id)?.opening = .open
         case .openFailed(let id, let failure):
-            channel(id)?.opening = .failed(OpenFailure(failure.reason, EngineContext.printable(failure.text)))
+            channel(id)?.opening = .failed(OpenFailure(failure.reason, PeerText.printable(failure.text)))
             channels[id.index] = nil
         case .open(let id, .forwardedTCPIP(let address, let port, _, _)):
             let listener = listeners.first { $0.address == address && UInt32($0.port) == port }
@@ -246,7 +246,7 @@ final class NativeEngine: SSHEngine {
         case .cancel: requestAnswer = .success(nil)
         case .listen(let address, let port, let backlog):
             guard succeeded else {
-                let text = transport.peerDebugText.map(EngineContext.printable)
+                let text = transport.peerDebugText.map(PeerText.printable)
                 requestAnswer = .failure(.listenRefused(address, port, text))
                 return
             }
