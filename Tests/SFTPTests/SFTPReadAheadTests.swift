@@ -190,6 +190,90 @@ struct SFTPReadAheadTests {
         #expect(rig.machine.waitingSince == nil)
     }
 
+    /// A client whose server opens and reads in one.
+    private static func greeted(_ text: String) -> Rig {
+        let rig = Rig()
+        rig.directory.file("a", text)
+        rig.send(Packets.greeting)
+        rig.serve()
+        rig.answers = []
+        return rig
+    }
+
+    @Test(arguments: [false, true]) func aSmallFileIsReadWithItsOpening(dripping: Bool) throws {
+        let rig = Self.greeted("small")
+        rig.send(rig.packets.open("/one/data/a", flags: 1))
+        rig.serve(dripping: dripping)
+        #expect(rig.answers.map(\.type) == [.handle])
+        let handle = try #require(rig.answers.removeFirst().string)
+        // Nobody is asked.
+        rig.ask(handle, 0)
+        rig.ask(handle, 2, 2)
+        rig.ask(handle, 5)
+        #expect(rig.asked.isEmpty && rig.machine.waitingSince == nil)
+        #expect(rig.answers.prefix(2).map { String(decoding: $0.string ?? [], as: UTF8.self) } == ["small", "al"])
+        #expect(rig.answers.last?.status == .endOfFile)
+    }
+
+    @Test func anEmptyFileHasItsEnd() throws {
+        let rig = Self.greeted("")
+        let handle = try rig.open("a")
+        rig.ask(handle, 0)
+        #expect(rig.asked.isEmpty && rig.answers.map(\.status) == [.endOfFile])
+    }
+
+    @Test(arguments: [7, 8, 9, 40]) func aLargeFileGoesOnBehindItsHead(pieces: Int) throws {
+        let rig = Self.greeted(Self.text(pieces))
+        let handle = try rig.open("a")
+        var read = ""
+        while let part = rig.read(handle, UInt64(read.utf8.count)), !part.isEmpty, read.utf8.count < pieces * 4096 {
+            read += part
+        }
+        #expect(read == Self.text(pieces))
+    }
+
+    @Test func noFileIsOneAnswer() throws {
+        let rig = Self.greeted("")
+        rig.send(rig.packets.open("/one/data/none", flags: 1))
+        rig.serve()
+        #expect(rig.answers.map(\.status) == [.noSuchFile] && rig.machine.waitingSince == nil)
+    }
+
+    @Test(arguments: [false, true]) func aWriteMakesAHeadVoid(whileOpening: Bool) throws {
+        let rig = Self.greeted("old")
+        let other = try rig.open("a", flags: 2)
+        let write = rig.packets.handled(.write, other) { writer in
+            writer.write(UInt64(0))
+            writer.write("new")
+        }
+        rig.send(rig.packets.open("/one/data/a", flags: 1))
+        if !whileOpening { rig.serve() }
+        rig.send(write)
+        rig.serve()
+        let handle = try #require(rig.answers.first { $0.type == .handle }?.string)
+        rig.answers = []
+        #expect(rig.read(handle, 0) == "new")
+    }
+
+    @Test func aHeadThatIsOldIsReadAgain() throws {
+        let rig = Self.greeted("old")
+        let handle = try rig.open("a")
+        rig.directory.file("a", "new")
+        #expect(rig.read(handle, 0) == "old")
+        rig.now = rig.now + .seconds(4)
+        #expect(rig.read(handle, 0) == "new")
+    }
+
+    @Test func headsAreHeldNoMoreThanAllowed() throws {
+        let rig = Self.greeted("some")
+        for _ in 0..<100 { rig.send(rig.packets.open("/one/data/a", flags: 1)) }
+        #expect(rig.asked.count == 100)
+        let heads = rig.asked.count { $0.getInteger(at: $0.readerIndex + 4, as: UInt8.self) == 200 }
+        #expect(heads == 64)
+        rig.serve()
+        #expect(rig.answers.count == 100 && rig.machine.waitingSince == nil)
+    }
+
     @Test func whatIsNoSFTPPasses() {
         let rig = Rig()
         let noise: [UInt8] = [255, 255, 255, 255, 1, 2, 3]

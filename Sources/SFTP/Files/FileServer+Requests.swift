@@ -82,7 +82,10 @@ extension FileServer {
     private func open(_ id: UInt32, _ reader: inout SFTPReader) throws {
         let path = try reader.text()
         let wanted: UInt32 = try reader.integer()
-        let attributes = try SFTPAttributes(&reader)
+        try give(opened(path, wanted, mode: SFTPAttributes(&reader).permissions ?? 0o666), id)
+    }
+
+    private func opened(_ path: String, _ wanted: UInt32, mode: mode_t) throws(SFTPStatus) -> OpenFile {
         let changes = wanted & (Self.writes | Self.appends | Self.creates | Self.truncates) != 0
         let (mount, rest) = try mounted(path, toWrite: changes)
         var flags: CInt =
@@ -92,15 +95,28 @@ extension FileServer {
         if wanted & Self.excludes != 0 { flags |= O_EXCL }
         if wanted & Self.appends != 0 { flags |= O_APPEND }
         // A pipe without anybody at its other end is not waited for.
-        let descriptor = try mount.open(rest, flags | O_NONBLOCK, mode: attributes.permissions ?? 0o666)
+        let descriptor = try mount.open(rest, flags | O_NONBLOCK, mode: mode)
         var status = stat()
         guard Glibc.fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             Glibc.close(descriptor)
             throw SFTPStatus(.permissionDenied, "not a file")
         }
-        try give(
-            OpenFile(
-                .file(descriptor: descriptor, appends: wanted & Self.appends != 0), isReadOnly: mount.isReadOnly), id)
+        return OpenFile(
+            .file(descriptor: descriptor, appends: wanted & Self.appends != 0), isReadOnly: mount.isReadOnly)
+    }
+
+    private func openRead(_ id: UInt32, _ reader: inout SFTPReader) throws {
+        let path = try reader.text()
+        let second: UInt32 = try reader.integer()
+        let length: UInt32 = try reader.integer()
+        let file = try opened(path, Self.reads, mode: 0)
+        let descriptor = try descriptor(file)
+        try give(file, id)
+        do throws(SFTPStatus) {
+            try read(second, descriptor, from: 0, upTo: length)
+        } catch {
+            output.status(error, id: second)
+        }
     }
 
     private func close(_ id: UInt32, _ reader: inout SFTPReader) throws {
@@ -113,12 +129,16 @@ extension FileServer {
     private func read(_ id: UInt32, _ reader: inout SFTPReader) throws {
         let descriptor = try descriptor(file(&reader))
         let offset: UInt64 = try reader.integer()
-        let length = min(Int(try reader.integer(UInt32.self)), SFTPLimits.maximumRead)
-        guard length > 0 else { throw SFTPStatus.endOfFile }
+        try read(id, descriptor, from: offset, upTo: reader.integer())
+    }
+
+    private func read(_ id: UInt32, _ descriptor: CInt, from offset: UInt64, upTo length: UInt32) throws(SFTPStatus) {
+        let length = min(Int(length), SFTPLimits.maximumRead)
+        guard length > 0 else { throw .endOfFile }
         let count = output.data(id: id, upTo: length) {
             pread(descriptor, $0.baseAddress, $0.count, Int(truncatingIfNeeded: offset))
         }
-        if count == 0 { throw SFTPStatus.endOfFile }
+        if count == 0 { throw .endOfFile }
         if count < 0 { throw SFTPStatus(errno: errno) }
     }
 
@@ -359,6 +379,7 @@ extension FileServer {
             try space(of: descriptor, id)
         case .fstatvfs: try space(of: descriptor(file(&reader)), id)
         case .digest: try digest(id, &reader)
+        case .openRead: try openRead(id, &reader)
         }
     }
 

@@ -1,14 +1,22 @@
 import Glibc
-import NIOCore
+package import NIOCore
 
-/// Serves SFTP, version 3, on one connection, from a tree of files. Blocks the thread that it runs on; it is of no other.
+/// Serves SFTP, version 3, on one connection, from a tree of files. Blocks the thread that it runs on, as long as a disk takes;
+/// it is of no other.
 ///
 /// Requests are answered in the order they come. What is no SFTP ends the connection.
 package final class FileServer {
-    /// What is read at once: two of the longest packets.
-    private static let inputSize = 512 << 10
-    /// Answers that are collected before they are written: replies to a client's window of reads.
+    /// Answers that are collected before they leave: replies to a client's window of reads.
     private static let outputSize = 512 << 10
+
+    package enum Step {
+        /// There may be more to answer.
+        case answer(ByteBuffer)
+        /// What is there is no whole request.
+        case more
+        /// It is no SFTP, and what follows cannot be told apart either.
+        case broken
+    }
 
     let tree: FileTree
     /// The first byte of its handles.
@@ -22,45 +30,26 @@ package final class FileServer {
         self.number = number
     }
 
-    /// Until the other end has closed.
-    package func run(input: CInt, output descriptor: CInt) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.inputSize, alignment: 16)
-        defer { buffer.deallocate() }
-        var filled = 0
-        while true {
-            guard let base = buffer.baseAddress else { return }
-            let count = Glibc.read(input, base + filled, buffer.count - filled)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            filled += count
+    /// Answers the requests at the front of `input`, as many as there are or until their answers are long enough.
+    package func serve(_ input: inout ByteBuffer) -> Step {
+        output.removeAll()
+        var isBroken = false
+        let used = input.withUnsafeReadableBytes { bytes in
             var used = 0
-            while let length = take(UnsafeRawBufferPointer(rebasing: buffer[used..<filled])) {
-                // A packet that cannot be understood: what follows cannot be told apart either.
+            while output.bytes.readableBytes < Self.outputSize,
+                let length = take(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+            {
                 guard length > 0 else {
-                    _ = flush(descriptor)
-                    return
+                    isBroken = true
+                    break
                 }
                 used += length
-                if output.bytes.readableBytes >= Self.outputSize, !flush(descriptor) { return }
             }
-            memmove(base, base + used, filled - used)
-            filled -= used
-            guard flush(descriptor) else { return }
+            return used
         }
-    }
-
-    private func flush(_ descriptor: CInt) -> Bool {
-        defer { output.removeAll() }
-        return output.bytes.withUnsafeReadableBytes { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return false }
-                rest = rest.dropFirst(count)
-            }
-            return true
-        }
+        input.moveReaderIndex(forwardBy: used)
+        if output.bytes.readableBytes > 0 { return .answer(output.bytes) }
+        return isBroken ? .broken : .more
     }
 
     /// Serves the first packet of `bytes`; its length with all, `nil` for one that is not whole, 0 for what is none.
@@ -74,14 +63,14 @@ package final class FileServer {
 
     /// What is answered to bytes that end with a packet; `nil`: they are no SFTP.
     package func answer(_ bytes: [UInt8]) -> [UInt8]? {
-        bytes.withUnsafeBytes { bytes in
-            var used = 0
-            while let length = take(UnsafeRawBufferPointer(rebasing: bytes[used...])) {
-                guard length > 0 else { return nil }
-                used += length
+        var input = ByteBuffer(bytes: bytes)
+        var answers: [UInt8] = []
+        while true {
+            switch serve(&input) {
+            case .answer(let some): answers += some.readableBytesView
+            case .more: return answers
+            case .broken: return nil
             }
-            defer { output.removeAll() }
-            return Array(output.bytes.readableBytesView)
         }
     }
 
@@ -92,7 +81,7 @@ package final class FileServer {
             return false
         }
         if kind == SFTPPacketType.initialize.rawValue {
-            output.version()
+            output.version(SFTPExtension.allCases)
             return true
         }
         guard let type = SFTPPacketType(rawValue: kind), type.isRequest else {

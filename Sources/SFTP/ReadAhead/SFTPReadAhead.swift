@@ -5,7 +5,8 @@ package import NIOCore
 ///
 /// A file that is opened for reading alone, and is read from front to back, is asked for in pieces of the size that the client
 /// reads, further ahead the longer that lasts. A read that finds its piece is answered from it; what is asked for already
-/// waits for it; everything else passes unchanged. Whatever may change a file's bytes makes all pieces void.
+/// waits for it; everything else passes unchanged. Where the server can, its beginning comes with the answer to its opening, so
+/// that a small file costs one round trip. Whatever may change a file's bytes makes all that is held void.
 package struct SFTPReadAhead {
     package enum Effect: Hashable, Sendable {
         case toClient(ByteBuffer)
@@ -18,6 +19,8 @@ package struct SFTPReadAhead {
     static let mostAhead = 4 << 20
     /// Of all files at once.
     static let mostHeld = 16 << 20
+    /// Of what comes with the opening: most files are smaller, and a slow line carries it in little more than one's way.
+    static let headSize: UInt32 = 32 << 10
     /// More are read as they are asked for.
     private static let maximumFiles = 64
     /// A piece that nobody has asked for is void by then: less than a mount's own memory of a file's size and times.
@@ -39,7 +42,33 @@ package struct SFTPReadAhead {
         let length: UInt32
     }
 
+    /// A file's beginning, and all of it if that is less than `headSize`.
+    private struct Head {
+        let data: ByteBuffer
+        let since: NIODeadline
+
+        /// What a read at `offset` finds; `nil`: not all of what it asks for is here. Without bytes: the file's end.
+        func slice(_ offset: UInt64, _ length: UInt32) -> ByteBuffer? {
+            let count = UInt64(data.readableBytes)
+            let isWhole = count < UInt64(SFTPReadAhead.headSize)
+            guard isWhole || offset &+ UInt64(length) <= count, length > 0 else { return nil }
+            let start = min(offset, count)
+            return data.getSlice(
+                at: data.readerIndex + Int(start), length: Int(min(UInt64(length), count - start)))
+        }
+    }
+
+    private struct Opening {
+        /// Of the request for the file's head, if there is one.
+        var number: UInt32?
+        /// What comes may be older than a change.
+        var isVoid = false
+    }
+
     private struct File {
+        /// The number of the request for it, until it is answered.
+        var asksHead: UInt32?
+        var head: Head?
         /// The size of the client's reads.
         var length: UInt32 = 0
         /// Behind the furthest of the client's reads.
@@ -57,8 +86,11 @@ package struct SFTPReadAhead {
     private var client = SFTPPackets()
     private var server = SFTPPackets(limit: SFTPLimits.maximumPacket + 1024)
     private var files: [SFTPHandle: File] = [:]
+    /// The server opens and reads in one.
+    private var opensAndReads = false
     /// Opens under way whose file would be read ahead.
-    private var opening: Set<UInt32> = []
+    private var opening: [UInt32: Opening] = [:]
+    private var heads: [UInt32: SFTPHandle] = [:]
     private var own: [UInt32: (handle: SFTPHandle, offset: UInt64)] = [:]
     private var lastOwn = SFTPReadAhead.ownNumbers
     private var held = 0
@@ -117,7 +149,7 @@ package struct SFTPReadAhead {
             guard let path = rest.readInteger(as: UInt32.self) else { break }
             let flags = rest.getInteger(at: rest.readerIndex + Int(path), as: UInt32.self) ?? ~0
             if flags == Self.reads {
-                if files.count + opening.count < Self.maximumFiles { opening.insert(id) }
+                if files.count + opening.count < Self.maximumFiles { return open(packet, id, path) }
             } else {
                 voidPieces()
             }
@@ -127,6 +159,36 @@ package struct SFTPReadAhead {
         default: break
         }
         ask(packet)
+    }
+
+    /// Opens a file that may be read ahead; the rest of `packet` begins with the length of its path.
+    private mutating func open(_ packet: ByteBuffer, _ id: UInt32, _ length: UInt32) {
+        guard opensAndReads, !isStopped, held + Int(Self.headSize) <= Self.mostHeld,
+            let path = packet.getSlice(at: packet.readerIndex + 13, length: Int(length))
+        else {
+            opening[id] = Opening()
+            return ask(packet)
+        }
+        let number = nextNumber()
+        opening[id] = Opening(number: number)
+        held += Int(Self.headSize)
+        var writer = SFTPWriter(capacity: 64 + Int(length))
+        writer.begin(.extended, id: id)
+        writer.write(SFTPExtension.openRead.rawValue)
+        path.withUnsafeReadableBytes { writer.write($0) }
+        writer.write(number)
+        writer.write(Self.headSize)
+        writer.end()
+        // Two answers come.
+        unanswered += 1
+        ask(writer.bytes)
+    }
+
+    private mutating func nextNumber() -> UInt32 {
+        repeat {
+            lastOwn = lastOwn == .max ? Self.ownNumbers : lastOwn + 1
+        } while own[lastOwn] != nil || heads[lastOwn] != nil
+        return lastOwn
     }
 
     /// SSH_FXF_READ (draft-ietf-secsh-filexfer-02 §6.3).
@@ -144,6 +206,9 @@ package struct SFTPReadAhead {
     ) {
         guard var file = files.removeValue(forKey: handle) else { return }
         defer { files[handle] = file }
+        if let head = file.head, now - head.since <= Self.lifetime, let data = head.slice(offset, length) {
+            return answer(data, of: &file, id, offset, length)
+        }
         let slack = Self.disorder * UInt64(length)
         let isAhead = offset <= file.end &+ slack && offset &+ slack >= file.next
         if length != file.length || !isAhead { restart(&file, at: offset, length) }
@@ -159,6 +224,28 @@ package struct SFTPReadAhead {
         }
         file.next = max(file.next, offset &+ UInt64(length))
         readAhead(&file, handle)
+    }
+
+    /// From the file's head; what comes behind that is read ahead no sooner than it is asked for.
+    private mutating func answer(
+        _ data: ByteBuffer, of file: inout File, _ id: UInt32, _ offset: UInt64, _ length: UInt32
+    ) {
+        var writer = SFTPWriter(capacity: 32)
+        if data.readableBytes == 0 {
+            writer.status(.endOfFile, id: id)
+            return effects.append(.toClient(writer.bytes))
+        }
+        file.length = length
+        file.next = offset &+ UInt64(data.readableBytes)
+        file.end = max(file.end, file.next)
+        file.ahead = max(file.ahead, 0)
+        var header = ByteBufferAllocator().buffer(capacity: 13)
+        header.writeInteger(UInt32(9 + data.readableBytes))
+        header.writeInteger(SFTPPacketType.data.rawValue)
+        header.writeInteger(id)
+        header.writeInteger(UInt32(data.readableBytes))
+        effects.append(.toClient(header))
+        effects.append(.toClient(data))
     }
 
     /// Reading goes on somewhere else, or begins.
@@ -192,12 +279,12 @@ package struct SFTPReadAhead {
     }
 
     private mutating func ask(_ file: inout File, _ handle: SFTPHandle) {
-        repeat { lastOwn = lastOwn == .max ? Self.ownNumbers : lastOwn + 1 } while own[lastOwn] != nil
-        own[lastOwn] = (handle, file.end)
-        file.pieces[file.end] = Piece(state: .asked(lastOwn, client: nil), length: file.length)
+        let number = nextNumber()
+        own[number] = (handle, file.end)
+        file.pieces[file.end] = Piece(state: .asked(number, client: nil), length: file.length)
         held += Int(file.length)
         var writer = SFTPWriter(capacity: 32)
-        writer.begin(.read, id: lastOwn)
+        writer.begin(.read, id: number)
         writer.write(UInt32(SFTPHandle.length))
         writer.write(handle.server)
         writer.write(handle.number)
@@ -218,8 +305,18 @@ package struct SFTPReadAhead {
         if let piece = file.pieces.removeValue(forKey: offset) { held -= Int(piece.length) }
     }
 
+    /// Also one that is still to come.
+    private mutating func dropHead(of file: inout File) {
+        guard file.head != nil || file.asksHead != nil else { return }
+        file.head = nil
+        file.asksHead = nil
+        held -= Int(Self.headSize)
+    }
+
     private mutating func voidPieces() {
+        for id in opening.keys { opening[id]?.isVoid = true }
         for (handle, var file) in files {
+            dropHead(of: &file)
             for offset in file.pieces.keys { drop(offset, of: &file) }
             files[handle] = file
         }
@@ -227,6 +324,7 @@ package struct SFTPReadAhead {
 
     private mutating func forget(_ handle: SFTPHandle) {
         guard var file = files.removeValue(forKey: handle) else { return }
+        dropHead(of: &file)
         for offset in file.pieces.keys { drop(offset, of: &file) }
         // A client that closes what it waits for gets its answers all the same.
         guard !file.pieces.isEmpty else { return }
@@ -269,8 +367,59 @@ package struct SFTPReadAhead {
         if let (handle, offset) = own.removeValue(forKey: id) {
             return piece(type ?? .status, rest, id, handle, offset, now)
         }
-        if opening.remove(id) != nil, type == .handle, let handle = Self.handle(&rest) { files[handle] = File() }
+        if let handle = heads.removeValue(forKey: id) { return head(type, rest, id, handle, now) }
+        if type == .version { opensAndReads = Self.knowsOpenRead(rest) }
+        if let opening = opening.removeValue(forKey: id) { opened(type, rest, opening) }
         effects.append(.toClient(packet))
+    }
+
+    /// What is announced behind a version's number.
+    private static func knowsOpenRead(_ bytes: ByteBuffer) -> Bool {
+        var rest = bytes
+        while let name = string(&rest), string(&rest) != nil {
+            if name == SFTPExtension.openRead.rawValue { return true }
+        }
+        return false
+    }
+
+    private static func string(_ bytes: inout ByteBuffer) -> String? {
+        guard let length: UInt32 = bytes.readInteger() else { return nil }
+        return bytes.readString(length: Int(length))
+    }
+
+    /// The answer to an open, behind which the head comes if it was asked for.
+    private mutating func opened(_ type: SFTPPacketType?, _ rest: ByteBuffer, _ opening: Opening) {
+        var rest = rest
+        guard type == .handle, let handle = Self.handle(&rest) else {
+            guard opening.number != nil else { return }
+            held -= Int(Self.headSize)
+            unanswered = max(0, unanswered - 1)
+            if unanswered == 0 { waitingSince = nil }
+            return
+        }
+        var file = File()
+        file.asksHead = opening.number
+        if let number = opening.number { heads[number] = handle }
+        if opening.isVoid { dropHead(of: &file) }
+        files[handle] = file
+    }
+
+    private mutating func head(
+        _ type: SFTPPacketType?, _ rest: ByteBuffer, _ id: UInt32, _ handle: SFTPHandle, _ now: NIODeadline
+    ) {
+        guard var file = files[handle], file.asksHead == id else { return }
+        defer { files[handle] = file }
+        var data = rest
+        let length = type == .data ? data.readInteger(as: UInt32.self) : 0
+        // An error is for the client's own read to find; an empty file has none.
+        let isEmpty = type == .status && data.getInteger(at: data.readerIndex) == SFTPStatus.Code.endOfFile.rawValue
+        guard type == .data || isEmpty, Int(length ?? 0) == (isEmpty ? 0 : data.readableBytes) else {
+            return dropHead(of: &file)
+        }
+        if isEmpty { data = ByteBuffer() }
+        file.asksHead = nil
+        file.head = Head(data: data, since: now)
+        if data.readableBytes < Int(Self.headSize) { file.isWhole = true }
     }
 
     private mutating func piece(

@@ -111,14 +111,14 @@ package struct SFTPRouter {
         guard let type = SFTPPacketType(rawValue: header[4]) else { return answer(.unsupported, id) }
         if type == .initialize {
             var writer = SFTPWriter()
-            writer.version()
+            writer.version(SFTPExtension.allCases.filter { !$0.hasTwoAnswers })
             return effects.append(.toClient(writer.bytes))
         }
         guard type.isRequest else { return answer(.unsupported, id) }
         var isByHandle = type.hasHandle
         if type == .extended {
             guard let name = packet.readString() else { return end("a packet that ends too early") }
-            guard let kind = SFTPExtension(rawValue: name) else { return answer(.unsupported, id) }
+            guard let kind = SFTPExtension(rawValue: name), !kind.hasTwoAnswers else { return answer(.unsupported, id) }
             guard kind != .limits else {
                 var writer = SFTPWriter()
                 writer.limits(id: id)

@@ -10,6 +10,13 @@ package enum SFTPExtension: String, CaseIterable, Sendable {
     /// A file's SHA-256, so that a copy of it can be checked: a path goes in, 32 bytes come out.
     case digest = "sha256@telepresence"
 
+    /// Opens a file for reading and reads its beginning in one round trip: a path, the number of a second request, and a
+    /// length go in. A handle is the answer to the request; what READ answers at offset 0, to the second, comes behind it.
+    case openRead = "open-read@telepresence"
+
+    /// The second is no answer to anything that a router has seen.
+    package var hasTwoAnswers: Bool { self == .openRead }
+
     package var version: String {
         switch self {
         case .statvfs, .fstatvfs: "2"

@@ -64,12 +64,13 @@ package struct SFTPWriter {
         end()
     }
 
-    package mutating func version(_ number: UInt32 = 3) {
+    /// Version 3, with what is served beyond it.
+    package mutating func version(_ extensions: some Sequence<SFTPExtension>) {
         start = bytes.writerIndex
         write(UInt32(0))
         bytes.writeInteger(SFTPPacketType.version.rawValue)
-        write(number)
-        for one in SFTPExtension.allCases {
+        write(UInt32(3))
+        for one in extensions {
             write(one.rawValue)
             write(one.version)
         }

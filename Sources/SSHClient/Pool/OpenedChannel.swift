@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// A channel that was opened before there is a socket to join it to. Glue it to one, or close it; once.
+/// A channel that was opened before there is a socket to join it to. Glue it to one, have it served, or close it; once.
 ///
 /// What the target sends meanwhile waits within the channel's window. Confined to the pool's event loop.
 package final class OpenedChannel {
@@ -22,6 +22,13 @@ package final class OpenedChannel {
         guard let channel else { return }
         self.channel = nil
         session.glue(channel, to: app)
+    }
+
+    /// Has `service` serve it; when the session has ended since, the service is ended.
+    package func serve(by service: any ChannelService) {
+        guard let channel else { return service.end() }
+        self.channel = nil
+        session.serve(channel, by: service)
     }
 
     /// Closes it: nobody wants it any more.

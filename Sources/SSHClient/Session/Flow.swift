@@ -1,12 +1,12 @@
 import NIOCore
 
-/// One connection carried over a channel: an app's socket glued to a channel of the session, on one event loop.
+/// One connection carried over a channel: an app joined to a channel of the session, on one event loop.
 ///
 /// Each direction has its own little state: bytes flow, then EOF passes, independently of the other direction.
 /// A flow ends when both have passed EOF, or at once when either side breaks.
 final class Flow {
     var channel: EngineChannel
-    let glue: GlueHandler
+    let end: any FlowEnd
     /// Where the session keeps it.
     var index = -1
 
@@ -23,8 +23,8 @@ final class Flow {
 
     var meter = FlowMeter()
 
-    init(channel: EngineChannel, glue: GlueHandler) {
+    init(channel: EngineChannel, end: any FlowEnd) {
         self.channel = channel
-        self.glue = glue
+        self.end = end
     }
 }

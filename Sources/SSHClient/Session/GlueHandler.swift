@@ -1,10 +1,10 @@
 import NIOCore
 
-/// The app's side of a `Flow`: the last handler of its channel's pipeline.
+/// An app that is a socket: the last handler of its channel's pipeline.
 ///
 /// States: idle (added, nothing flows) → flowing → closed. The channel must be of the session's event loop, with
 /// `autoRead` off and `allowRemoteHalfClosure` on.
-final class GlueHandler: ChannelInboundHandler {
+final class GlueHandler: FlowEnd, ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -33,7 +33,6 @@ final class GlueHandler: ChannelInboundHandler {
 
     // MARK: For the session
 
-    /// Whether what is written now leaves at once.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
     func begin(_ flow: Flow) {
@@ -49,14 +48,12 @@ final class GlueHandler: ChannelInboundHandler {
 
     func read() { context?.read() }
 
-    /// EOF towards the app, after what was written before.
     func endOutput() {
         guard let context, !closesOutput else { return }
         closesOutput = true
         if context.channel.isWritable { context.close(mode: .output, promise: nil) }
     }
 
-    /// Closes the socket once all is written; the flow is over for the session.
     func finish() {
         flow = nil
         state = .closed

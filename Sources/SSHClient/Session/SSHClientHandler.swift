@@ -253,10 +253,10 @@ final class SSHClientHandler: ChannelInboundHandler {
             case .nothing:
                 return
             case .bytes(let count):
-                flow.glue.write(scratch)
+                flow.end.write(scratch)
                 let widening = flow.meter.received(count, now: .now(), roundTrip: roundTrip)
                 if widening > 0 { widenings.append((flow, UInt32(widening))) }
-                if !flow.glue.isWritable {
+                if !flow.end.isWritable {
                     flow.appIsFull = true
                     return
                 }
@@ -264,10 +264,10 @@ final class SSHClientHandler: ChannelInboundHandler {
                 flow.managerEnded = true
                 if engine.wasAborted(flow.channel) {
                     abandon(flow)
-                    flow.glue.abort()
+                    flow.end.abort()
                     return
                 }
-                flow.glue.endOutput()
+                flow.end.endOutput()
                 if try engine.isClosed(flow.channel) { return managerClosed(flow) }
                 finishIfDone(flow)
                 return
@@ -279,7 +279,7 @@ final class SSHClientHandler: ChannelInboundHandler {
     /// The manager takes nothing more either: what the app still sends has nowhere to go, as the kernel will tell it.
     private func managerClosed(_ flow: Flow) {
         abandon(flow)
-        flow.glue.finish()
+        flow.end.finish()
     }
 
     func appDrained(_ flow: Flow) {
@@ -355,7 +355,7 @@ final class SSHClientHandler: ChannelInboundHandler {
             for flow in waiters where flow.index >= 0 {
                 flow.waitsForWindow = false
                 try write(flow)
-                if flow.pending.isEmpty, !flow.appEnded { flow.glue.read() }
+                if flow.pending.isEmpty, !flow.appEnded { flow.end.read() }
             }
         }
         if !eofWaiters.isEmpty {
@@ -393,7 +393,7 @@ final class SSHClientHandler: ChannelInboundHandler {
         for flow in waiters where flow.index >= 0 {
             flow.waitsForOutput = false
             attempt { () throws(SSHClientError) in try write(flow) }
-            if state != .closed, flow.pending.isEmpty, !flow.appEnded { flow.glue.read() }
+            if state != .closed, flow.pending.isEmpty, !flow.appEnded { flow.end.read() }
         }
     }
 
@@ -469,7 +469,13 @@ final class SSHClientHandler: ChannelInboundHandler {
         } catch {
             return close(channel)
         }
-        add(Flow(channel: channel, glue: handler))
+        add(Flow(channel: channel, end: handler))
+    }
+
+    /// Joins a channel to what serves it here.
+    func serve(_ channel: EngineChannel, by service: any ChannelService) {
+        guard state == .ready else { return service.end() }
+        add(Flow(channel: channel, end: ServedEnd(service, session: self)))
     }
 
     func load(at now: NIODeadline) -> PoolPlacement.Session {
@@ -480,14 +486,14 @@ final class SSHClientHandler: ChannelInboundHandler {
     func add(_ flow: Flow) {
         flow.index = flows.count
         flows.append(flow)
-        flow.glue.begin(flow)
+        flow.end.begin(flow)
         schedulePump()
     }
 
     private func finishIfDone(_ flow: Flow) {
         guard flow.sentEOF, flow.managerEnded, flow.index >= 0 else { return }
         abandon(flow)
-        flow.glue.finish()
+        flow.end.finish()
     }
 
     /// Takes a flow out, and closes its channel.
@@ -531,7 +537,7 @@ final class SSHClientHandler: ChannelInboundHandler {
         flows = []
         for flow in ended {
             flow.index = -1
-            flow.glue.abort()
+            flow.end.abort()
         }
         failOperations(error)
         onIdle = nil

@@ -14,6 +14,7 @@ final class ContainerStreams {
 
     private let hello: AgentHello
     private let containers: [AgentContainer]
+    private let manager: SSHClientConfiguration
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var served = 0
@@ -21,6 +22,7 @@ final class ContainerStreams {
     init(_ configuration: AgentConfiguration, on eventLoop: any EventLoop, logger: Logger) {
         hello = configuration.hello
         containers = configuration.containers
+        manager = configuration.manager
         self.eventLoop = eventLoop
         self.logger = logger
     }
@@ -31,7 +33,7 @@ final class ContainerStreams {
         else { return logger.warning("not served", metadata: ["container": "\(order.container)"]) }
         switch order.kind {
         case .environment: environment(of: container, order, pool)
-        case .files: files(of: container, order, pool)
+        case .files: files(of: container, order)
         }
     }
 
@@ -56,35 +58,19 @@ final class ContainerStreams {
         }
     }
 
-    /// On a thread of its own, as a disk may take its time.
-    private func files(of container: AgentContainer, _ order: AgentStream, _ pool: SSHClientPool) {
-        var pair: [CInt] = [-1, -1]
-        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-        guard socketpair(AF_UNIX, type, 0, &pair) == 0 else {
-            return logger.warning("no files", metadata: ["reason": "\(String(cString: strerror(errno)))"])
-        }
-        let (near, far) = (pair[0], pair[1])
+    private func files(of container: AgentContainer, _ order: AgentStream) {
         let mounts = (container.mounts ?? []).map {
             FileTree.Mount(path: $0.path, directory: $0.directory ?? $0.path, isReadOnly: $0.isReadOnly ?? false)
         }
-        let (root, handle) = (order.root ?? "/", order.handle ?? 1)
-        AppChannelOptions.apply(to: ClientBootstrap(group: eventLoop)).withConnectedSocket(near)
-            .assumeIsolated().whenComplete { [weak self] result in
-                guard let self, case .success(let app) = result else {
-                    close(far)
-                    return
-                }
-                self.open(order, pool, app) { isOpen in
-                    do throws(SFTPStatus) {
-                        guard isOpen else { throw SFTPStatus(errno: ECONNRESET) }
-                        try FileThread.start(
-                            tree: FileTree(root: root, mounts: mounts), number: handle, descriptor: far)
-                    } catch {
-                        close(far)
-                        app.close(promise: nil)
-                    }
-                }
-            }
+        served += 1
+        // The link that this belongs to lasts as long as the agent.
+        let (eventLoop, streams) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+        ContainerFiles.serve(
+            order.root ?? "/", mounts, number: order.handle ?? 1, at: .tcp(host: order.host, port: 1), of: manager,
+            logger: logger
+        ) {
+            eventLoop.execute { streams.value.served -= 1 }
+        }
     }
 
     /// The channel for an order, joined to `app`.

@@ -54,10 +54,16 @@ extension Target {
         // Each byte is something that a client or the server does; every answer has to be what the file had when it was
         // asked for, or has had since.
         Target(name: "sftp-read-ahead") {
-            [[0, 0, 3, 0, 0, 3, 0, 2, 0, 2, 250, 3, 0, 0, 3, 246, 0, 0, 3], (0..<64).map { $0 * 4 % 251 }]
+            [0, 1, 2, 3].flatMap { kind in
+                [
+                    [kind, 0, 0, 3, 0, 0, 3, 0, 2, 0, 2, 250, 3, 0, 0, 3, 246, 0, 0, 3],
+                    [kind] + (0..<64).map { $0 * 4 % 251 },
+                ]
+            }
         } run: { bytes in
-            var rig = ReadAheadRig()
-            for byte in bytes { rig.act(byte) }
+            guard let kind = bytes.first else { return }
+            var rig = ReadAheadRig(opensAndReads: kind & 1 != 0, size: kind & 2 != 0 ? 300_000 : 5000)
+            for byte in bytes.dropFirst() { rig.act(byte) }
             rig.serveAll()
             precondition(rig.due.isEmpty, "reads that were never answered")
             precondition(rig.machine.waitingSince == nil, "an answer is missed that came")
@@ -67,7 +73,6 @@ extension Target {
 
 /// One file of which each byte tells its place and the version that it is of.
 private struct ReadAheadRig {
-    private static let size = 300_000
     private static let piece: UInt32 = 4096
 
     var machine = SFTPReadAhead()
@@ -80,7 +85,15 @@ private struct ReadAheadRig {
     private var opens: UInt32 = 0
     private var now = NIODeadline.uptimeNanoseconds(1)
 
-    init() { open() }
+    private let size: Int
+
+    init(opensAndReads: Bool, size: Int) {
+        self.size = size
+        var version = SFTPWriter()
+        version.version(opensAndReads ? [.openRead] : [])
+        run(machine.fromServer(version.bytes, now: now))
+        open()
+    }
 
     private static func byte(_ offset: Int, _ version: Int) -> UInt8 {
         UInt8(truncatingIfNeeded: offset / 97 + version * 53)
@@ -158,10 +171,18 @@ private struct ReadAheadRig {
         var writer = SFTPWriter()
         switch type {
         case .open: writer.handle(SFTPHandle(server: 1, number: opens), id: id)
+        case .extended:
+            let parts = request.readableBytesView.suffix(8)
+            let number = parts.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            writer.handle(SFTPHandle(server: 1, number: opens), id: id)
+            let length = min(size, parts.suffix(4).reduce(0) { $0 << 8 | Int($1) })
+            writer.begin(.data, id: number)
+            (0..<length).map { Self.byte($0, version) }.withUnsafeBytes { writer.write($0) }
+            writer.end()
         case .read:
             request.moveReaderIndex(forwardBy: 9)
             let offset = Int(request.readInteger(as: UInt64.self) ?? 0)
-            let length = min(Int(request.readInteger(as: UInt32.self) ?? 0), max(0, Self.size - offset))
+            let length = min(Int(request.readInteger(as: UInt32.self) ?? 0), max(0, size - offset))
             guard length > 0 else {
                 writer.status(.endOfFile, id: id)
                 break
@@ -194,7 +215,7 @@ private struct ReadAheadRig {
                 precondition(type != .data, "data that nobody asked for")
                 continue
             }
-            let length = min(expected.length, max(0, Self.size - expected.offset))
+            let length = min(expected.length, max(0, size - expected.offset))
             guard type == .data else {
                 precondition(length == 0, "an end where there is none")
                 continue
