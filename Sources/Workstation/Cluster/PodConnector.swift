@@ -25,18 +25,21 @@ struct PodConnector: Sendable {
         return newest.name
     }
 
-    /// Whether the API server, or what stands before it, seems not to know this kind of port-forward: older ones answer 400
-    /// or 403. Anything else that is wrong is for whoever connects to tell.
-    func isUnknown() async -> Bool {
+    /// Finds out in which form port-forwards go. False if the API server, or what stands before it, seems to know none of
+    /// ours; anything else that is wrong is for whoever connects to tell.
+    func findForm() async -> Bool {
         do {
             try await connect(on: MultiThreadedEventLoopGroup.singleton.next()).close().get()
-            return false
+            return true
         } catch let error as KubernetesError {
-            return [.invalid, .forbidden, .other].contains(error.kind)
+            return ![.invalid, .forbidden, .other].contains(error.kind)
         } catch {
-            return false
+            return true
         }
     }
+
+    /// As `status` names it.
+    var way: String { "port-forward of the API server (\((forward.form ?? .channels).name))" }
 
     private func connect(on eventLoop: any EventLoop) async throws -> any Channel {
         try await forward.connect(namespace: namespace, pod: try await pod(), port: Self.port, on: eventLoop)
