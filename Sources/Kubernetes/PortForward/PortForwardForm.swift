@@ -2,7 +2,7 @@ import NIOHTTP1
 
 /// How the bytes of a port-forward are carried: which of these an API server takes depends on its version, on what stands
 /// before it, and on rights.
-package enum PortForwardForm: CaseIterable, Hashable, Sendable {
+package enum PortForwardForm: String, CaseIterable, Hashable, Sendable {
     /// Frames of Kubernetes' own over WebSocket, of every version before 1.31 and most after.
     case channels
     /// SPDY/3.1 in the messages of a WebSocket: Kubernetes 1.31 and later (KEP-4006).

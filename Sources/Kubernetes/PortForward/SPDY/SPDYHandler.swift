@@ -74,6 +74,13 @@ final class SPDYHandler: ChannelDuplexHandler {
         if connection.isDone { context.close(promise: nil) }
     }
 
+    /// Of the connection, not of the data.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
+        if let effect = connection.end() { perform(effect, context) }
+        context.close(promise: nil)
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
         if let effect = connection.end() { perform(effect, context) }
         context.fireChannelInactive()
