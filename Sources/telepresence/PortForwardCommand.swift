@@ -8,8 +8,8 @@ struct PortForwardCommand: ConcurrentCommand {
         commandName: "port-forward",
         abstract: "Carry ports of this machine to a pod, by the API server alone.",
         discussion: """
-            As kubectl's: without a manager, to one pod, until it is interrupted. In the forms of port-forward that the API \
-            server takes: WebSocket, SPDY over it, SPDY.
+            As kubectl's: without a manager, to one pod, until it is interrupted. In the first form of port-forward that \
+            the API server takes: SPDY, WebSocket, SPDY over WebSocket.
 
             EXAMPLES
               telepresence port-forward hello-5d8f7c9b6-x2x4q 8080
@@ -56,7 +56,7 @@ struct PortForwardCommand: ConcurrentCommand {
         overrides.namespace = namespace
         let settings = try ClusterSettings(overrides: overrides)
         let forwarder = try await PodForwarder.find(
-            target, settings, forms: form.map { [$0] } ?? PortForwardForm.allCases)
+            target, settings, forms: form.map { [$0] } ?? PortForwardForm.fastestFirst)
         for (near, far) in try pairs() {
             let target = try forwarder.port(far)
             for address in address == "localhost" ? ["127.0.0.1", "::1"] : [address] {

@@ -4,11 +4,10 @@ upgrade that is asked for is a line of LOG, `METHOD PROTOCOL STATUS`.
 
     upgrades.py KUBECONFIG.json LOG tunnelled|plain
 
-tunnelled: port-forwards by WebSocket are SPDY/3.1+portforward.k8s.io and nothing else, as SPDY to the API server.
+tunnelled: port-forwards are SPDY/3.1+portforward.k8s.io by WebSocket and nothing else; to the API server they are SPDY.
 plain: there is no WebSocket at all; the rest is the API server's.
 
-The kubeconfig, of the API server, is as in portforward.py. Who asks has to have the user's certificate from nobody: it goes to
-the server with the user's own."""
+The kubeconfig, of the API server, is as in portforward.py: whoever asks here is its user there."""
 
 import asyncio
 import base64
@@ -57,6 +56,8 @@ class Relay:
         upgrade = fields.get('upgrade', '').lower()
         if upgrade == 'websocket':
             return await self.websocket(method, path, fields, reader, writer)
+        if upgrade and self.tunnels:
+            return await self.refuse(method, fields.get('x-stream-protocol-version'), writer)
         if upgrade:
             self.note(method, fields.get('x-stream-protocol-version'), 'passed')
         else:
@@ -66,13 +67,16 @@ class Relay:
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
         return False
 
+    async def refuse(self, method, protocol, writer):
+        self.note(method, protocol, 403)
+        writer.write(b'HTTP/1.1 403 Forbidden\r\nContent-Length: 15\r\n\r\nno such upgrade')
+        await writer.drain()
+        return True
+
     async def websocket(self, method, path, fields, reader, writer):
         protocol = fields.get('sec-websocket-protocol')
         if not self.tunnels or protocol != TUNNELLED:
-            self.note(method, protocol, 403)
-            writer.write(b'HTTP/1.1 403 Forbidden\r\nContent-Length: 15\r\n\r\nno such upgrade')
-            await writer.drain()
-            return True
+            return await self.refuse(method, protocol, writer)
         far_reader, far_writer = await self.upstream()
         asked = [f'POST {path} HTTP/1.1', f'Host: {self.server.netloc}', 'Connection: Upgrade', 'Upgrade: SPDY/3.1',
                  f'X-Stream-Protocol-Version: {PLAIN}', 'Content-Length: 0', '', '']  # fmt: skip

@@ -19,7 +19,8 @@ package final class PortForward: Sendable {
     private let found = Mutex<PortForwardForm?>(nil)
 
     package init(
-        _ access: ClusterAccess, _ credentials: CredentialSource, forms: [PortForwardForm] = PortForwardForm.allCases
+        _ access: ClusterAccess, _ credentials: CredentialSource,
+        forms: [PortForwardForm] = PortForwardForm.fastestFirst
     ) throws(KubernetesError) {
         self.access = access
         self.credentials = credentials
@@ -45,12 +46,12 @@ package final class PortForward: Sendable {
     /// The form of the last connection that was made.
     package var form: PortForwardForm? { found.withLock { $0 } }
 
-    /// A channel whose bytes are those of the pod's port, once it is there. Where no form is taken, the first refusal is
-    /// thrown.
+    /// A channel whose bytes are those of the pod's port, once it is there. Where no form is taken, that is thrown which is
+    /// said to one over WebSocket, if any: it needs the lesser right, `get`.
     package func connect(
         namespace: String, pod: String, port: UInt16, on eventLoop: any EventLoop
     ) async throws(KubernetesError) -> any Channel {
-        var refusal: KubernetesError?
+        var refusals: [PortForwardForm: KubernetesError] = [:]
         let known = form
         for form in (known.map { [$0] } ?? []) + forms.filter({ $0 != known }) {
             do throws(KubernetesError) {
@@ -59,11 +60,12 @@ package final class PortForward: Sendable {
                 return channel
             } catch {
                 // Servers answer 400 or 403 to a form that they do not know, and what stands before them anything.
-                guard [.invalid, .forbidden, .other].contains(error.kind) else { throw refusal ?? error }
-                refusal = refusal ?? error
+                refusals[form] = error
+                guard [.invalid, .forbidden, .other].contains(error.kind) else { break }
             }
         }
-        throw refusal ?? KubernetesError(.configuration, "no form of port-forward is allowed")
+        throw PortForwardForm.allCases.compactMap { refusals[$0] }.first
+            ?? KubernetesError(.configuration, "no form of port-forward is allowed")
     }
 
     private func connect(

@@ -56,8 +56,9 @@ struct ClusterGateway: Sendable {
         configuration.connectTimeout = .milliseconds(settings.timeouts.connectMilliseconds)
         configuration.engine = .native
         let range = await ServiceRange.ask(client, namespace: client.access.namespace)
-        let pods = PodConnector(
-            client: client, forward: try PortForward(client.access, client.credentials), namespace: namespace)
+        let forms = cluster.transport == .websocket ? PortForwardForm.allCases : PortForwardForm.fastestFirst
+        let forward = try PortForward(client.access, client.credentials, forms: forms)
+        let pods = PodConnector(client: client, forward: forward, namespace: namespace)
         switch cluster.transport {
         case .auto, .direct:
             let isAsked = cluster.transport == .direct

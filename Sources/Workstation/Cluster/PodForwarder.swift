@@ -21,7 +21,7 @@ package struct PodForwarder: Sendable {
 
     /// `target` is as kubectl has it: a pod's name, or TYPE/NAME of what has pods, of which the newest that is ready is taken.
     package static func find(
-        _ target: String, _ settings: ClusterSettings, forms: [PortForwardForm] = PortForwardForm.allCases
+        _ target: String, _ settings: ClusterSettings, forms: [PortForwardForm] = PortForwardForm.fastestFirst
     ) async throws -> PodForwarder {
         do {
             let client = try KubernetesClient(try settings.access(), group: MultiThreadedEventLoopGroup.singleton)

@@ -38,7 +38,11 @@ struct WebSocketOutput {
     func answer(_ frame: WebSocketFrame, _ context: ChannelHandlerContext) {
         switch frame.opcode {
         case .ping: send(.pong, frame.unmaskedData, context)
-        case .connectionClose: context.close(promise: nil)
+        case .connectionClose:
+            let halfCloses = try? context.channel.syncOptions?.getOption(.allowRemoteHalfClosure)
+            // Else it would look like a connection that broke.
+            if halfCloses == true { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+            context.close(promise: nil)
         default: break
         }
     }
