@@ -1,12 +1,12 @@
-import NIOCore
+package import NIOCore
 
 /// The client's half of SPDY/3.1 as port-forwards of API servers speak it: one stream of errors and one of data, opened by the
 /// client. As at the other end (moby/spdystream) there is no flow control: that is the connection's.
 ///
 /// States: opening → open, at the reply to the stream of data. Either may become failed, which is final: what comes after it is
 /// dropped. Each direction of each stream ends by itself.
-struct SPDYConnection {
-    enum Effect: Hashable {
+package struct SPDYConnection {
+    package enum Effect: Hashable {
         case opened
         case received(ByteBuffer)
         /// No more data will come, and no error: as kubectl has it, only that tells how they ended.
@@ -46,7 +46,7 @@ struct SPDYConnection {
     private var errorsEnded = false
     private var hasFinished = false
 
-    init(port: UInt16) { self.port = port }
+    package init(port: UInt16) { self.port = port }
 
     /// Whether all is at its end.
     var isDone: Bool { dataEnded && errorsEnded && hasFinished }
@@ -54,7 +54,7 @@ struct SPDYConnection {
     // MARK: To the server
 
     /// The first that is sent: both streams, and the end of ours of errors, of which we have none.
-    mutating func open() -> ByteBuffer {
+    package mutating func open() -> ByteBuffer {
         var output = ByteBuffer()
         for (stream, type) in [(Self.errorStream, "error"), (Self.dataStream, "data")] {
             let block = headers.block(["streamtype": type, "port": String(port), "requestid": "0"])
@@ -109,7 +109,7 @@ struct SPDYConnection {
     // MARK: From the server
 
     /// Takes what it can of the bytes; called until there is no effect.
-    mutating func receive(_ bytes: inout ByteBuffer) -> Effect? {
+    package mutating func receive(_ bytes: inout ByteBuffer) -> Effect? {
         do throws(KubernetesError) {
             while state != .failed {
                 switch reading {
@@ -149,7 +149,7 @@ struct SPDYConnection {
     }
 
     /// The connection is at its end; an error that was still being told is told.
-    mutating func end() -> Effect? {
+    package mutating func end() -> Effect? {
         guard state != .failed else { return nil }
         let error = told ?? (dataEnded ? nil : KubernetesError(.unreachable, "the API server closed the stream"))
         state = .failed
