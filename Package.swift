@@ -197,7 +197,7 @@ let package = Package(
 if Context.environment["TELEPRESENCE_FUZZ"] != nil {
     let fuzzed: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer"])]
     for target in package.targets
-    where ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "SFTP", "TrafficAgent"].contains(target.name) {
+    where ["SSHProtocol", "DNS", "IPPacket", "ControlAPI", "SFTP", "TrafficAgent", "Kubernetes"].contains(target.name) {
         target.swiftSettings = settings + fuzzed
     }
     package.targets += [
@@ -205,7 +205,8 @@ if Context.environment["TELEPRESENCE_FUZZ"] != nil {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "SFTP", "TrafficAgent", "CFuzzer", nioCore,
+                "SSHProtocol", "DNS", "IPPacket", "ControlAPI", "SFTP", "TrafficAgent", "Kubernetes", "CFuzzer",
+                nioCore,
             ],
             path: "Tests/fuzz/Fuzz",
             swiftSettings: settings),

@@ -47,7 +47,7 @@ struct Telepresence: ParsableCommand {
                     Intercept.self, Replace.self, Wiretap.self, Ingest.self, Env.self, Cp.self, Leave.self, List.self,
                     Revoke.self,
                 ]),
-            CommandGroup(name: "Single ports", subcommands: [Forward.self]),
+            CommandGroup(name: "Single ports", subcommands: [Forward.self, PortForwardCommand.self]),
             CommandGroup(name: "Cluster", subcommands: [Install.self, Uninstall.self, Users.self]),
             CommandGroup(
                 name: "Setting up",

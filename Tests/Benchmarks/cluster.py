@@ -11,7 +11,7 @@ import time
 
 from measures import Measure, compare
 from processes import Failure, wait_until
-from session import Site
+from session import HelloManager, Site
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -131,6 +131,15 @@ ip route add {API}/32 via {NEXT}; ip route add default via {NOBODY}""")
     def install(self):
         self.telepresence("install", "--image", IMAGE)
 
+    def publish(self):
+        """The manager, at a port of the node, which this workstation reaches on all of them."""
+        self.kubectl("expose", "deployment", "traffic-manager", "--name", "published", "--type", "NodePort",
+                     "--port", "8022")  # fmt: skip
+        port = self.kubectl("get", "service", "published", "-o", "jsonpath={.spec.ports[0].nodePort}").strip()
+        probe = ["bash", "-c", f"exec 3<>/dev/tcp/{API}/{port}"]
+        wait_until(lambda: self.command(*self.on(self.workstation, probe), check=False).returncode == 0,
+                   "the NodePort leads to the manager", 30)  # fmt: skip
+
     def connect_session(self, *options):
         self.telepresence("connect", "--image", IMAGE, *options)
 
@@ -158,13 +167,13 @@ ip route add {API}/32 via {NEXT}; ip route add default via {NOBODY}""")
         self.kubectl("expose", "pod", "target", f"--port={PORT}")
         return self.kubectl("get", "pod", "target", "-o", "jsonpath={.status.podIP}").strip()
 
-    def port_forward(self, pod, port):
-        """The process, and the port of the workstation that leads there."""
+    def port_forward(self, pod, port, *program):
+        """The process, kubectl's or another's, and the port of the workstation that leads there."""
         local = self.bench.free_port()
-        process = self.start(self.workstation, [KUBECTL, "port-forward", pod, f"{local}:{port}"],
+        process = self.start(self.workstation, [*(program or (KUBECTL, "port-forward")), pod, f"{local}:{port}"],
                              env=self.environment(), stdout=subprocess.PIPE)  # fmt: skip
         if b"Forwarding from" not in process.stdout.readline():
-            raise Failure("kubectl port-forward does not forward")
+            raise Failure("port-forward does not forward")
         return process, local
 
     def stop(self):
@@ -277,38 +286,86 @@ def reached(site, address):
     wait_until(answers, f"{address[0]} answers", 10)
 
 
-@on_cluster
-def cluster_bulk(bench, site):
-    """The port-forward alone cannot be had without SSH in it: this is all of it. kubectl's forward passes no end of one
-    direction on, so what goes up is counted in the pod; and it ends with a flow that does, so each has its own."""
-    site.install()
-    pod = site.target_pod()
-    site.connect_session("--transport", "websocket")
-    reached(site, (pod, PORT))
-    milliseconds = bench.milliseconds(3000)
+class Bulk:
+    """kubectl's forward passes no end of one direction on, so what goes up is counted in the pod; and it ends with a flow
+    that does, so each has its own."""
 
-    def down(address):
-        result = site.load("down", address, milliseconds, 0)
+    def __init__(self, bench, site):
+        self.bench, self.site = bench, site
+        self.pod = site.target_pod()
+        self.milliseconds = bench.milliseconds(3000)
+
+    def down(self, address):
+        result = self.site.load("down", address, self.milliseconds, 0)
         return {"throughput": result["bytes"] / result["seconds"] / 1e6}
 
-    def up(address):
-        load = site.start(site.workstation, [bench.helper("load"), "up", *address, milliseconds + 10_000, 0])
+    def up(self, address):
+        load = self.site.start(
+            self.site.workstation, [self.bench.helper("load"), "up", *address, self.milliseconds + 10_000, 0])
         try:
-            rate = site.kubectl("exec", "target", "--", "python3", "-c", RECEIVED, str(milliseconds / 1000))
+            rate = self.site.kubectl("exec", "target", "--", "python3", "-c", RECEIVED, str(self.milliseconds / 1000))
         finally:
-            bench.processes.stop(load)
+            self.bench.processes.stop(load)
         return {"throughput": float(rate) / 1e6}
 
-    def theirs(once):
-        process, port = site.port_forward("pod/target", PORT)
+    def forwarded(self, once, *program):
+        process, port = self.site.port_forward("pod/target", PORT, *program)
         try:
             return once(("127.0.0.1", port))
         finally:
-            bench.processes.stop(process)
+            self.bench.processes.stop(process)
 
-    for direction, once in (("up", up), ("down", down)):
-        figures = compare(bench, bench.repetitions(5), lambda: once((pod, PORT)), lambda: theirs(once))
-        yield Measure(f"TUN over WebSocket {direction}", "MB/s", *figures["throughput"], 0.5, at_least=True)
+    @property
+    def directions(self):
+        return (("up", self.up), ("down", self.down))
+
+
+@on_cluster
+def cluster_bulk(bench, site):
+    site.install()
+    bulk = Bulk(bench, site)
+    site.connect_session()
+    reached(site, (bulk.pod, PORT))
+    for direction, once in bulk.directions:
+        figures = compare(
+            bench, bench.repetitions(5), lambda: once((bulk.pod, PORT)), lambda: bulk.forwarded(once))
+        yield Measure(f"TUN by port-forward {direction}", "MB/s", *figures["throughput"], 0.5, at_least=True)
+
+
+@on_cluster
+def cluster_forward(bench, site):
+    """The one that is taken of itself has a bound; the others inform."""
+    bulk = Bulk(bench, site)
+    ours = (bench.binary("telepresence"), "port-forward", "--address", "127.0.0.1")
+    for form, bound in ((), 1.0), (("--form", "channels"), None):
+        for direction, once in bulk.directions:
+            figures = compare(bench, bench.repetitions(5), lambda: bulk.forwarded(once, *ours, *form),
+                              lambda: bulk.forwarded(once))  # fmt: skip
+            name = f"port-forward{', ' + form[1] if form else ''} {direction}"
+            yield Measure(name, "MB/s", *figures["throughput"], bound, at_least=True)
+
+
+@on_cluster
+def cluster_direct(bench, site):
+    """The other side is a session as of the rows above, whose manager and target are on one machine beside this one."""
+    site.install()
+    bulk = Bulk(bench, site)
+    site.publish()
+    site.connect_session("--transport", "direct")
+    reached(site, (bulk.pod, PORT))
+    plain = Site(bench)
+    try:
+        address = plain.connect(plain.server(HelloManager))
+
+        def theirs(direction):
+            result = plain.load(direction, address, bulk.milliseconds, 0)
+            return {"throughput": result["bytes"] / result["seconds"] / 1e6}
+
+        for direction, once in bulk.directions:
+            figures = compare(bench, bench.repetitions(5), lambda: once((bulk.pod, PORT)), lambda: theirs(direction))
+            yield Measure(f"TUN by a NodePort {direction}", "MB/s", *figures["throughput"], 0.9, at_least=True)
+    finally:
+        plain.stop()
 
 
 @on_cluster

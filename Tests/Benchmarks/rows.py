@@ -4,7 +4,15 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from cluster import cluster_bulk, cluster_connect, cluster_install, cluster_memory, cluster_resets
+from cluster import (
+    cluster_bulk,
+    cluster_connect,
+    cluster_direct,
+    cluster_forward,
+    cluster_install,
+    cluster_memory,
+    cluster_resets,
+)
 from files import bulk_files, environment, small_files
 from forwarders import HOST, BareLibssh2, Target, probe
 from intercepts import agent_memory, agent_throughput, filtered, intercepted_latency, switching
@@ -415,8 +423,11 @@ ROWS = [
         cluster_connect),
     Row(26, "`install` until the manager is ready", "`kubectl apply` of the same objects; `create deploy` of its image", "≤ 1.5 ×",
         cluster_install),
-    Row(27, "bulk TCP to a pod through the TUN, by WebSocket, each direction", "`kubectl port-forward`", "≥ 0.5 ×",
+    Row(27, "bulk TCP to a pod through the TUN, by port-forward, each direction", "`kubectl port-forward`", "≥ 0.5 ×",
         cluster_bulk),
     Row(28, "resets of single flows beside another flow", "`kubectl port-forward`", "none is harmed", cluster_resets),
     Row(29, "memory of the manager with many Services and Pods", "–", "≤ 64 MiB", cluster_memory),
+    Row(30, "`telepresence port-forward`, bulk, each direction", "`kubectl port-forward`", "≥ 1 ×", cluster_forward),
+    Row(31, "bulk TCP to a pod through the TUN, `--transport direct`", "a session of row 11, without a cluster", "≥ 0.9 ×",
+        cluster_direct),
 ]  # fmt: skip

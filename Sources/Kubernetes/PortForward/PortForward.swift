@@ -2,22 +2,29 @@ package import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import NIOWebSocket
+import Synchronization
 
-/// Connections to ports of pods through the API server, by WebSocket (`v4.channel.k8s.io`).
-package struct PortForward: Sendable {
+/// Connections to ports of pods through the API server, in the first form that it takes; each has a connection to the server
+/// of its own, so that none waits behind another.
+package final class PortForward: Sendable {
+    /// Below the idle limits of load balancers, of which 60 s is common.
+    static let pingInterval = TimeAmount.seconds(20)
     private static let connectTimeout = TimeAmount.seconds(10)
-    private static let protocolName = "v4.channel.k8s.io"
-    /// What a frame of a server may be; kubelet's are 32 KiB.
-    private static let maximumFrame = 1 << 20
 
     private let access: ClusterAccess
     private let credentials: CredentialSource
     private let context: NIOSSLContext?
+    /// In the order in which they are tried.
+    private let forms: [PortForwardForm]
+    private let found = Mutex<PortForwardForm?>(nil)
 
-    package init(_ access: ClusterAccess, _ credentials: CredentialSource) throws(KubernetesError) {
+    package init(
+        _ access: ClusterAccess, _ credentials: CredentialSource,
+        forms: [PortForwardForm] = PortForwardForm.fastestFirst
+    ) throws(KubernetesError) {
         self.access = access
         self.credentials = credentials
+        self.forms = forms
         guard access.server.hasPrefix("https://") else {
             context = nil
             return
@@ -36,21 +43,44 @@ package struct PortForward: Sendable {
         package init() {}
     }
 
-    /// A channel whose bytes are those of the pod's port, once it is there.
+    /// The form of the last connection that was made.
+    package var form: PortForwardForm? { found.withLock { $0 } }
+
+    /// A channel whose bytes are those of the pod's port, once it is there. Where no form is taken, that is thrown which is
+    /// said to one over WebSocket, if any: it needs the lesser right, `get`.
     package func connect(
         namespace: String, pod: String, port: UInt16, on eventLoop: any EventLoop
+    ) async throws(KubernetesError) -> any Channel {
+        var refusals: [PortForwardForm: KubernetesError] = [:]
+        let known = form
+        for form in (known.map { [$0] } ?? []) + forms.filter({ $0 != known }) {
+            do throws(KubernetesError) {
+                let channel = try await connect(form, namespace: namespace, pod: pod, port: port, on: eventLoop)
+                found.withLock { $0 = form }
+                return channel
+            } catch {
+                // Servers answer 400 or 403 to a form that they do not know, and what stands before them anything.
+                refusals[form] = error
+                guard [.invalid, .forbidden, .other].contains(error.kind) else { break }
+            }
+        }
+        throw PortForwardForm.allCases.compactMap { refusals[$0] }.first
+            ?? KubernetesError(.configuration, "no form of port-forward is allowed")
+    }
+
+    private func connect(
+        _ form: PortForwardForm, namespace: String, pod: String, port: UInt16, on eventLoop: any EventLoop
     ) async throws(KubernetesError) -> any Channel {
         guard let (host, apiPort, _, prefix) = ClusterTLS.authority(of: access.server) else {
             throw KubernetesError(.configuration, "\(access.server) is no URL of an API server")
         }
         var headers = HTTPHeaders()
         headers.add(name: "host", value: host.contains(":") ? "[\(host)]:\(apiPort)" : "\(host):\(apiPort)")
-        headers.add(name: "sec-websocket-protocol", value: Self.protocolName)
         if let value = try await credentials.authorization() { headers.add(name: "authorization", value: value) }
         ClusterTLS.impersonate(access.impersonation, &headers)
         let uri = "\(prefix)/api/v1/namespaces/\(namespace)/pods/\(pod)/portforward?ports=\(port)"
         let ready = eventLoop.makePromise(of: (any Channel).self)
-        let upgrade = PortForwardUpgrade(uri: uri, headers: headers, ready: ready)
+        let upgrade = PortForwardUpgrade(form: form, uri: uri, headers: headers, port: port, ready: ready)
         let name = access.tlsServerName ?? host
         let isName = (try? SocketAddress(ipAddress: name, port: 0)) == nil
         @Sendable func addHandlers(_ channel: any Channel) throws {
@@ -58,7 +88,7 @@ package struct PortForward: Sendable {
                 try channel.pipeline.syncOperations.addHandler(
                     NIOSSLClientHandler(context: context, serverHostname: isName ? name : nil))
             }
-            try upgrade.addHandlers(to: channel, maximumFrame: Self.maximumFrame)
+            try upgrade.addHandlers(to: channel)
         }
         do {
             let bootstrap = ClientBootstrap(group: eventLoop)
@@ -76,7 +106,7 @@ package struct PortForward: Sendable {
                 .connect(host: host, port: apiPort).get()
             }
             channel.closeFuture.whenComplete { _ in
-                ready.fail(KubernetesError(.unreachable, "\(access.server) closed the connection to \(pod)"))
+                ready.fail(KubernetesError(.unreachable, "\(self.access.server) closed the connection to \(pod)"))
             }
             return try await ready.futureResult.get()
         } catch let error as KubernetesError {

@@ -7,15 +7,15 @@ final class PortForwardRequest: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
 
-    private let uri: String
-    private let headers: HTTPHeaders
+    private static let longestAnswer = 64 << 10
+
+    private let head: HTTPRequestHead
     private let ready: EventLoopPromise<any Channel>
     private var status = HTTPResponseStatus.ok
     private var body = ByteBuffer()
 
-    init(uri: String, headers: HTTPHeaders, ready: EventLoopPromise<any Channel>) {
-        self.uri = uri
-        self.headers = headers
+    init(_ head: HTTPRequestHead, ready: EventLoopPromise<any Channel>) {
+        self.head = head
         self.ready = ready
     }
 
@@ -30,7 +30,6 @@ final class PortForwardRequest: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func send(_ context: ChannelHandlerContext) {
-        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: uri, headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     }
@@ -38,20 +37,25 @@ final class PortForwardRequest: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): status = head.status
-        case .body(var part): if body.readableBytes < 65_536 { body.writeBuffer(&part) }
+        case .body(var part): if body.readableBytes < Self.longestAnswer { body.writeBuffer(&part) }
         case .end:
             let text = String(buffer: body)
             let answer = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
             ready.fail(
                 KubernetesError(
-                    status: Int(status.code), body: answer ?? .object(["message": .string(text.trimmed)]), verb: "GET",
-                    path: uri))
+                    status: Int(status.code), body: answer ?? .object(["message": .string(text.trimmed)]),
+                    verb: head.method.rawValue, path: head.uri))
             context.close(promise: nil)
         }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        ready.fail(error)
+        ready.fail(error is NIOHTTPClientUpgradeError ? KubernetesError.otherProtocol : error)
         context.close(promise: nil)
     }
+}
+
+extension KubernetesError {
+    /// The answer is an upgrade to something that was not asked for.
+    static let otherProtocol = KubernetesError(.other, "the API server answers the port-forward with another protocol")
 }

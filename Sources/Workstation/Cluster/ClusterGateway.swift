@@ -56,8 +56,9 @@ struct ClusterGateway: Sendable {
         configuration.connectTimeout = .milliseconds(settings.timeouts.connectMilliseconds)
         configuration.engine = .native
         let range = await ServiceRange.ask(client, namespace: client.access.namespace)
-        let pods = PodConnector(
-            client: client, forward: try PortForward(client.access, client.credentials), namespace: namespace)
+        let forms = cluster.transport == .websocket ? PortForwardForm.allCases : PortForwardForm.fastestFirst
+        let forward = try PortForward(client.access, client.credentials, forms: forms)
+        let pods = PodConnector(client: client, forward: forward, namespace: namespace)
         switch cluster.transport {
         case .auto, .direct:
             let isAsked = cluster.transport == .direct
@@ -80,17 +81,17 @@ struct ClusterGateway: Sendable {
                     "no Service publishes the traffic manager's port 8022 in namespace \(namespace): expected a "
                         + "LoadBalancer or a NodePort with the selector app: \(ManagerManifests.name)")
             }
-            // What lets no WebSocket through may let kubectl; if not, it is the first that tells why.
-            guard KubectlForward.isPossible, await pods.isUnknown() else { break }
+            // What lets none of ours through may let kubectl; if not, it is the first that tells why.
+            guard await !pods.findForm(), KubectlForward.isPossible else { break }
             let kubectl = try byKubectl(cluster, pods, configuration, range, client)
             if await kubectl.kubectl?.works ?? false { return kubectl }
             kubectl.kubectl?.stop()
         case .kubectl: return try byKubectl(cluster, pods, configuration, range, client)
-        case .websocket: break
+        case .websocket: _ = await pods.findForm()
         }
         configuration.connector = pods.connector
         return ClusterGateway(
-            configuration: configuration, way: "port-forward of the API server (WebSocket)", serviceRange: range,
+            configuration: configuration, way: pods.way, serviceRange: range,
             kubectl: nil, client: client)
     }
 

@@ -6,7 +6,7 @@ package struct ClusterSettings: Codable, Hashable, Sendable {
     package enum Transport: String, Codable, CaseIterable, Hashable, Sendable {
         /// The first of the others that works.
         case auto
-        /// A port-forward of the API server's, in this process.
+        /// A port-forward of the API server's, in this process: over WebSocket, or by SPDY where there is none.
         case websocket
         /// A port-forward of the API server's, by `kubectl`.
         case kubectl

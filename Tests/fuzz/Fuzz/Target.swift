@@ -5,5 +5,7 @@ struct Target: Sendable {
     var seeds: @Sendable () -> [[UInt8]]
     var run: @Sendable ([UInt8]) -> Void
 
-    static let all = transport + keys + files + connection + datagrams + dns + stub + packets + intercepts + sftp
+    static let all =
+        transport + keys + files + connection + datagrams + dns + stub + packets + intercepts + sftp
+        + portForward
 }

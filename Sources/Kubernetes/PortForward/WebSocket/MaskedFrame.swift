@@ -8,11 +8,11 @@ enum MaskedFrame {
     /// The first two bytes, a length of eight, and the mask.
     private static let longestHeader = 14
 
-    /// One whose data begin with a channel's number.
+    /// Its data begin with a channel's number, if there is one.
     static func binary(
-        channel: UInt8, _ data: ByteBuffer, mask: UInt32 = .random(in: .min ... .max), allocator: ByteBufferAllocator
+        channel: UInt8?, _ data: ByteBuffer, mask: UInt32 = .random(in: .min ... .max), allocator: ByteBufferAllocator
     ) -> ByteBuffer {
-        let length = data.readableBytes + 1
+        let length = data.readableBytes + (channel == nil ? 0 : 1)
         var frame = allocator.buffer(capacity: longestHeader + length)
         frame.writeInteger(binaryByte)
         switch length {
@@ -27,7 +27,7 @@ enum MaskedFrame {
         frame.writeInteger(mask)
         // The frame is all that the buffer holds.
         let start = frame.readableBytes
-        frame.writeInteger(channel)
+        if let channel { frame.writeInteger(channel) }
         frame.writeImmutableBuffer(data)
         frame.withUnsafeMutableReadableBytes { bytes in
             xor(UnsafeMutableRawBufferPointer(rebasing: bytes[start...]), mask)
