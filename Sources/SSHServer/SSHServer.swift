@@ -52,8 +52,7 @@ package final class SSHServer: Service, ServerObserving, Sendable {
                     close(descriptor)
                     return
                 }
-                let number = nextReactor.wrappingAdd(1, ordering: .relaxed).oldValue
-                let reactor = Reactor.all[number % Reactor.all.count]
+                let reactor = self.reactor(forConnectionFrom: host)
                 reactor.execute { [core] in
                     ServerConnection.start(descriptor, from: host.isEmpty ? "unix" : host, core: core, on: reactor)
                 }
@@ -66,6 +65,11 @@ package final class SSHServer: Service, ServerObserving, Sendable {
             listeners.withLockedValue { $0.append(socket) }
             return socket.address
         }.get()
+    }
+
+    private func reactor(forConnectionFrom host: String) -> Reactor {
+        if let reactor = core.delegate.eventLoop(forConnectionFrom: host) as? Reactor { return reactor }
+        return Reactor.all[nextReactor.wrappingAdd(1, ordering: .relaxed).oldValue % Reactor.all.count]
     }
 
     private func closeListeners() async {

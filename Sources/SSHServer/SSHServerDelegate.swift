@@ -41,12 +41,18 @@ package protocol SSHServerDelegate: Sendable {
     /// Whether a token of `SSHServerConfiguration.tokenUser` lets its bearer in. Asked of strangers: bounded by the grace
     /// time and the limits of connections that are not authenticated.
     func authenticate(token: String, on eventLoop: any EventLoop) -> EventLoopFuture<TokenDecision>
+
+    /// The loop of the connection that one from `host` is likely to be joined to: on the same, neither wakes the other.
+    /// `nil`: any will do. Asked of whoever connects, on any thread, and for speed alone.
+    func eventLoop(forConnectionFrom host: String) -> (any EventLoop)?
 }
 
 extension SSHServerDelegate {
     package func authenticate(token: String, on eventLoop: any EventLoop) -> EventLoopFuture<TokenDecision> {
         eventLoop.makeSucceededFuture(.refused("no token is taken here"))
     }
+
+    package func eventLoop(forConnectionFrom host: String) -> (any EventLoop)? { nil }
 
     package func forwardEnded(bindAddress: String, port: UInt16, for session: SessionIdentity, isWithdrawn: Bool) {}
 

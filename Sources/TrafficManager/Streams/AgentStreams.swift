@@ -32,6 +32,8 @@ final class AgentStreams: Sendable {
     private struct Waiting {
         var agent: SessionIdentity
         var taker: Taker
+        /// Of whoever waits.
+        var eventLoop: any EventLoop
         var timeout: Scheduled<Void>
     }
 
@@ -76,7 +78,8 @@ final class AgentStreams: Sendable {
                 guard self?.take(number) != nil else { return }
                 taker.fail(Failure(description: "the traffic-agent does not answer"))
             }
-            state.waiting[number] = Waiting(agent: agent.session, taker: taker, timeout: timeout)
+            state.waiting[number] = Waiting(
+                agent: agent.session, taker: taker, eventLoop: eventLoop, timeout: timeout)
             return number
         }
         guard let number else {
@@ -91,6 +94,16 @@ final class AgentStreams: Sendable {
                 return nil
             }
             return state.waiting.removeValue(forKey: number)
+        }
+    }
+
+    /// An agent that is to serve files connects for it: the loop of whoever waits for them.
+    func eventLoop(forConnectionFrom host: String) -> (any EventLoop)? {
+        state.withLock { state in
+            state.waiting.values.first { waiting in
+                guard case .channel = waiting.taker else { return false }
+                return waiting.agent.sourceAddress == host
+            }?.eventLoop
         }
     }
 
