@@ -1,0 +1,138 @@
+import CLinux
+import Glibc
+
+/// Which users and groups a user namespace has (user_namespaces(7)).
+///
+/// That of a rootless session has the user's own, and those of /etc/subuid and /etc/subgid, each with its number outside.
+/// So inside of it there can be one with podman's mapping, where the user is root and the others follow.
+package enum UserMapping {
+    enum Kind: String, CaseIterable {
+        case users = "uid", groups = "gid"
+
+        var file: String { "/etc/sub\(rawValue)" }
+        var program: String { "new\(rawValue)map" }
+        func map(of process: Int32) -> String { "/proc/\(process)/\(rawValue)_map" }
+    }
+
+    struct Range: Hashable {
+        var first: UInt32
+        var count: UInt32
+    }
+
+    /// Why a user who is not root has no namespace that podman runs in; nil if nothing is in the way. `holder` is of a
+    /// session that is there.
+    package static func problem(holder: ProcessIdentity?) -> String? {
+        let needs = "podman in a rootless session needs"
+        guard Kind.allCases.allSatisfy({ isInstalled($0.program) }) else {
+            return "\(needs) newuidmap and newgidmap: sudo apt install uidmap"
+        }
+        let user = getuid()
+        guard Kind.allCases.allSatisfy({ !ranges(in: TextFile.read($0.file) ?? "", name(of: user), user).isEmpty })
+        else {
+            let name = name(of: user) ?? "\(user)"
+            return "\(needs) ranges of \(name)'s in /etc/subuid and /etc/subgid: "
+                + "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \(name)"
+        }
+        guard let holder, nested(TextFile.read(Kind.users.map(of: holder.id)) ?? "", own: user) == nil else {
+            return nil
+        }
+        return "this session was begun when podman could not run in it: telepresence quit, and once more"
+    }
+
+    private static func isInstalled(_ program: String) -> Bool {
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        return path.split(separator: ":").contains { access("\($0)/\(program)", X_OK) == 0 }
+    }
+
+    private static func name(of user: UInt32) -> String? { getpwuid(user).map { String(cString: $0.pointee.pw_name) } }
+
+    /// Has the namespace that a process of ours made get what its user may have; it stays without where that is nothing.
+    static func set(of process: Int32) {
+        let user = getuid()
+        for (kind, own) in [(Kind.users, user), (.groups, getgid())] {
+            let ranges = ranges(in: TextFile.read(kind.file) ?? "", name(of: user), user)
+            guard !ranges.isEmpty else { return }
+            let extents = ([Range(first: own, count: 1)] + ranges).flatMap { [$0.first, $0.first, $0.count] }
+            guard (try? Spawn.run([kind.program, "\(process)"] + extents.map(String.init), descriptor: nil)) != nil
+            else {
+                return
+            }
+        }
+    }
+
+    /// Lines of subuid(5): a user by name or number, the first, how many.
+    static func ranges(in text: String, _ name: String?, _ user: UInt32) -> [Range] {
+        text.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            guard fields.count == 3, fields[0] == name || fields[0] == "\(user)", let first = UInt32(fields[1]),
+                let count = UInt32(fields[2]), count > 0
+            else { return nil }
+            return Range(first: first, count: count)
+        }
+    }
+
+    /// What podman's namespace has inside of one with this mapping: the user as root, then the others. nil without others.
+    static func nested(_ map: String, own: UInt32) -> String? {
+        let extents = map.split(separator: "\n").compactMap { line -> Range? in
+            let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+            return numbers.count == 3 ? Range(first: numbers[0], count: numbers[2]) : nil
+        }
+        let others = extents.filter { $0.first != own }
+        guard extents.count > others.count, !others.isEmpty else { return nil }
+        var lines = "0 \(own) 1\n"
+        var next: UInt32 = 1
+        for extent in others {
+            lines += "\(next) \(extent.first) \(extent.count)\n"
+            let (sum, isTooMuch) = next.addingReportingOverflow(extent.count)
+            guard !isTooMuch else { return nil }
+            next = sum
+        }
+        return lines
+    }
+
+    // MARK: Making namespaces
+
+    /// Makes namespaces of this process, and runs `map` meanwhile in one that stays outside: whoever is in a user namespace
+    /// can map there nobody but themselves. Whether it returned true. There must be one thread.
+    static func unshare(_ kinds: UInt32, map: (_ process: Int32) -> Bool) throws(HelperError) -> Bool {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw HelperError("a pipe", errno: errno) }
+        let own = getpid()
+        let outside = try HelperError.check(clinux_fork(), "fork")
+        var byte: UInt8 = 0
+        if outside == 0 {
+            close(ends[1])
+            _exit(read(ends[0], &byte, 1) == 1 && map(own) ? 0 : 1)
+        }
+        close(ends[0])
+        let made = clinux_unshare(Int32(kinds))
+        if made >= 0 { _ = write(ends[1], &byte, 1) }
+        close(ends[1])
+        var status: Int32 = 0
+        while waitpid(outside, &status, 0) < 0 && errno == EINTR {}
+        guard made >= 0 else {
+            throw HelperError("making a user namespace", errno: -made, hint: NetworkNamespace.hint(of: -made))
+        }
+        return status == 0
+    }
+
+    /// From here on this process is podman's root in a session's namespace, of which `user` and `group` are. What podman
+    /// makes of itself otherwise, and it is told so: its own way leads out of the session.
+    static func becomeContainerRoot(of user: UInt32, _ group: UInt32) throws(HelperError) {
+        // With a namespace that a podman is in already there is nothing to make.
+        if geteuid() != 0 {
+            let maps = [(Kind.users, user), (.groups, group)].map { kind, own in
+                (kind, nested(TextFile.read(kind.map(of: getpid())) ?? "", own: own))
+            }
+            let isMapped = try unshare(UInt32(CLINUX_USER) | UInt32(CLINUX_MOUNTS)) { process in
+                maps.allSatisfy { kind, map in
+                    map.map { TextFile.overwrite(kind.map(of: process), with: Array($0.utf8)) == 0 } ?? false
+                }
+            }
+            guard isMapped else { throw HelperError("podman's users cannot be had in this session", kind: .failed) }
+        }
+        setenv("_CONTAINERS_USERNS_CONFIGURED", "done", 1)
+        setenv("_CONTAINERS_ROOTLESS_UID", "\(user)", 1)
+        setenv("_CONTAINERS_ROOTLESS_GID", "\(group)", 1)
+    }
+}
