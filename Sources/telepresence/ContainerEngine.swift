@@ -55,7 +55,7 @@ struct ContainerEngine {
     /// What starts it for a container in the session.
     func command(in status: DaemonStatus) -> [String] {
         guard geteuid() != 0, let holder = holder(status) else { return [program] }
-        return enter(holder)
+        return enter(holder, as: .containerEngine)
     }
 
     /// The same where a process of it is already, whose users it has.
@@ -63,11 +63,10 @@ struct ContainerEngine {
         guard geteuid() != 0, holder(status) != nil, let process = ProcessIdentity(of: process) else {
             return [program]
         }
-        return enter(process)
+        return enter(process, as: .besideContainerEngine)
     }
 
-    private func enter(_ process: ProcessIdentity) -> [String] {
-        let entrant = NetworkHelper.Entrant.containerEngine.rawValue
-        return ["/proc/self/exe", "network-helper", "--enter", "\(process)", "--as", entrant, "--", program]
+    private func enter(_ process: ProcessIdentity, as entrant: NetworkHelper.Entrant) -> [String] {
+        ["/proc/self/exe", "network-helper", "--enter", "\(process)", "--as", entrant.rawValue, "--", program]
     }
 }

@@ -20,6 +20,8 @@ package struct NetworkHelper {
         case mounter
         /// Root of a user namespace of its own in there, as podman knows it.
         case containerEngine = "container-engine"
+        /// The same beside one that is there, in its namespaces but for the network, which is the session's to give.
+        case besideContainerEngine = "beside-container-engine"
     }
 
     package var way: Way

@@ -110,7 +110,8 @@ struct NetworkNamespace {
         // From here on it is that process, whoever has its number.
         guard process >= 0, holder.isRunning else { throw gone }
         var descriptors: [(Int32, Int32)] = []
-        for (name, kind) in [("user", CLINUX_USER), ("net", CLINUX_NETWORK), ("mnt", CLINUX_MOUNTS)] {
+        for (name, kind) in [("user", CLINUX_USER), ("net", CLINUX_NETWORK), ("mnt", CLINUX_MOUNTS)]
+        where kind != CLINUX_NETWORK || entrant != .besideContainerEngine {
             let descriptor = openat(process, "ns/\(name)", O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else {
                 throw [ENOENT, ESRCH].contains(errno) ? gone : HelperError("the session's namespace", errno: errno)
@@ -125,7 +126,10 @@ struct NetworkNamespace {
         switch entrant {
         case .command: break
         case .mounter: try HelperError.check(clinux_hand_on_mounting(), "mounting in the session's namespace")
-        case .containerEngine: try UserMapping.becomeContainerRoot(of: user, group)
+        case .containerEngine:
+            try UserMapping.becomeContainerRoot(of: user, group)
+            UserMapping.setContainerRoot(of: user, group)
+        case .besideContainerEngine: UserMapping.setContainerRoot(of: user, group)
         }
         if let directory { chdir(directory) }
         clinux_reset_signals()

@@ -116,21 +116,21 @@ package enum UserMapping {
         return status == 0
     }
 
-    /// From here on this process is podman's root in a session's namespace, of which `user` and `group` are. What podman
-    /// makes of itself otherwise, and it is told so: its own way leads out of the session.
+    /// From here on this process is podman's root in a session's namespace, of which `user` and `group` are.
     static func becomeContainerRoot(of user: UInt32, _ group: UInt32) throws(HelperError) {
-        // With a namespace that a podman is in already there is nothing to make.
-        if geteuid() != 0 {
-            let maps = [(Kind.users, user), (.groups, group)].map { kind, own in
-                (kind, nested(TextFile.read(kind.map(of: getpid())) ?? "", own: own))
-            }
-            let isMapped = try unshare(UInt32(CLINUX_USER) | UInt32(CLINUX_MOUNTS)) { process in
-                maps.allSatisfy { kind, map in
-                    map.map { TextFile.overwrite(kind.map(of: process), with: Array($0.utf8)) == 0 } ?? false
-                }
-            }
-            guard isMapped else { throw HelperError("podman's users cannot be had in this session", kind: .failed) }
+        let maps = [(Kind.users, user), (.groups, group)].map { kind, own in
+            (kind, nested(TextFile.read(kind.map(of: getpid())) ?? "", own: own))
         }
+        let isMapped = try unshare(UInt32(CLINUX_USER) | UInt32(CLINUX_MOUNTS)) { process in
+            maps.allSatisfy { kind, map in
+                map.map { TextFile.overwrite(kind.map(of: process), with: Array($0.utf8)) == 0 } ?? false
+            }
+        }
+        guard isMapped else { throw HelperError("podman's users cannot be had in this session", kind: .failed) }
+    }
+
+    /// Tells podman that it is in its user namespace already: the one that it would join or make is out of the session.
+    static func setContainerRoot(of user: UInt32, _ group: UInt32) {
         setenv("_CONTAINERS_USERNS_CONFIGURED", "done", 1)
         setenv("_CONTAINERS_ROOTLESS_UID", "\(user)", 1)
         setenv("_CONTAINERS_ROOTLESS_GID", "\(group)", 1)
