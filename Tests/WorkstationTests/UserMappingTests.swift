@@ -29,4 +29,15 @@ import Testing
     func nested(map: String, expected: String?) {
         #expect(UserMapping.nested(map, own: 1001) == expected)
     }
+
+    @Test(
+        arguments: [
+            ([], 100_000),
+            (["", "alice:1000:10\n"], 100_000),
+            (["alice:100000:65536\nbob:165536:65536\n", "alice:100000:65536\n"], 231_072),
+            (["alice:4294967290:65536\nbob:4294967000:5\n"], 100_000),
+        ] as [([String], UInt32)])
+    func nobodySharesWhatIsFree(texts: [String], expected: UInt32) {
+        #expect(UserMapping.free(in: texts) == expected)
+    }
 }

@@ -28,7 +28,7 @@ struct NetworkNamespace {
         // The user alone needs no privilege outside (user_namespaces(7)).
         for (name, text) in [
             ("setgroups", "deny"), ("uid_map", "\(user) \(user) 1"), ("gid_map", "\(group) \(group) 1"),
-        ] where TextFile.read("/proc/self/\(name)")?.hasPrefix(" ") != true {
+        ] where name == "setgroups" || TextFile.read("/proc/self/\(name)")?.isEmpty != false {
             let code = TextFile.overwrite("/proc/self/\(name)", with: Array(text.utf8))
             // Where nothing can be taken back from a process without rights, the first file is missing or fixed.
             if code != 0 && code != EINVAL && name != "setgroups" {

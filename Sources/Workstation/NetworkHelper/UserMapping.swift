@@ -14,6 +14,10 @@ package enum UserMapping {
         func map(of process: Int32) -> String { "/proc/\(process)/\(rawValue)_map" }
     }
 
+    /// What useradd gives, and from where on.
+    private static let usualFirst: UInt32 = 100_000
+    private static let usualCount: UInt32 = 65_536
+
     struct Range: Hashable {
         var first: UInt32
         var count: UInt32
@@ -30,13 +34,17 @@ package enum UserMapping {
         guard Kind.allCases.allSatisfy({ !ranges(in: TextFile.read($0.file) ?? "", name(of: user), user).isEmpty })
         else {
             let name = name(of: user) ?? "\(user)"
+            let first = free(in: Kind.allCases.map { TextFile.read($0.file) ?? "" })
+            let range = "\(first)-\(first + usualCount - 1)"
             return "\(needs) ranges of \(name)'s in /etc/subuid and /etc/subgid: "
-                + "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \(name)"
+                + "sudo usermod --add-subuids \(range) --add-subgids \(range) \(name)"
         }
-        guard let holder, nested(TextFile.read(Kind.users.map(of: holder.id)) ?? "", own: user) == nil else {
-            return nil
+        guard let holder else { return nil }
+        let isMapped = [(Kind.users, user), (.groups, getgid())].allSatisfy { kind, own in
+            nested(TextFile.read(kind.map(of: holder.id)) ?? "", own: own) != nil
         }
-        return "this session was begun when podman could not run in it: telepresence quit, and once more"
+        return isMapped
+            ? nil : "this session was begun when podman could not run in it: telepresence quit, and once more"
     }
 
     private static func isInstalled(_ program: String) -> Bool {
@@ -60,14 +68,25 @@ package enum UserMapping {
         }
     }
 
-    /// Lines of subuid(5): a user by name or number, the first, how many.
     static func ranges(in text: String, _ name: String?, _ user: UInt32) -> [Range] {
+        entries(of: text).filter { $0.user == name || $0.user == "\(user)" }.map(\.range)
+    }
+
+    /// Behind everybody's: what two users share is not safe from either.
+    static func free(in texts: [String]) -> UInt32 {
+        let ends = texts.flatMap(entries).map { $0.range.first.addingReportingOverflow($0.range.count) }
+        return ends.filter { !$0.overflow && $0.partialValue < .max - usualCount }.map(\.partialValue)
+            .reduce(usualFirst, max)
+    }
+
+    /// Lines of subuid(5): a user by name or number, the first, how many.
+    private static func entries(of text: String) -> [(user: String, range: Range)] {
         text.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-            guard fields.count == 3, fields[0] == name || fields[0] == "\(user)", let first = UInt32(fields[1]),
-                let count = UInt32(fields[2]), count > 0
-            else { return nil }
-            return Range(first: first, count: count)
+            guard fields.count == 3, let first = UInt32(fields[1]), let count = UInt32(fields[2]), count > 0 else {
+                return nil
+            }
+            return (fields[0], Range(first: first, count: count))
         }
     }
 
