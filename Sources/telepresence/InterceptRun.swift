@@ -128,13 +128,16 @@ struct InterceptRun {
             try await Self.watch(client, handles, ingest: ingestHandle, left: endsPurpose)
         }
         defer { watcher.cancel() }
-        return try await run.runCommand(
+        let code = try await run.runCommand(
             command, in: status, entering: contained == nil, end: { contained?.stop($0) },
             before: {
                 contained?.remove()
                 await undo(made, client, ingest)
             },
             thenQuit: isOurs ? client : nil)
+        // A container whose engine was ended before it may hold on until the namespace it is in has gone.
+        if isOurs { contained?.remove() }
+        return code
     }
 
     // MARK: The container
