@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -260,6 +261,16 @@ int clinux_unshare(int kinds) {
 
 int clinux_join(int descriptor, int kind) {
     return result(setns(descriptor, flags_of(kind)));
+}
+
+int clinux_hand_on_mounting(void) {
+    /* Ambient is what stays across execve(2); it takes being inheritable (capabilities(7)). */
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, sets) != 0) return -errno;
+    sets[CAP_TO_INDEX(CAP_SYS_ADMIN)].inheritable |= CAP_TO_MASK(CAP_SYS_ADMIN);
+    if (syscall(SYS_capset, &header, sets) != 0) return -errno;
+    return result(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0));
 }
 
 /* Files */

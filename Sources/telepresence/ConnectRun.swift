@@ -11,6 +11,8 @@ final class ConnectRun {
         case daemonEnded
         case signal(Signals.Received)
         case commandEnded(Int32)
+        /// What the command was run for.
+        case purposeEnded
     }
 
     private let command: [String]
@@ -33,6 +35,12 @@ final class ConnectRun {
     deinit {
         reports?.cancel()
         signals?.cancel()
+    }
+
+    /// To be called when what the command was run for is over.
+    var endsPurpose: @Sendable () -> Void {
+        let sink = sink
+        return { sink.yield(.purposeEnded) }
     }
 
     private func followSignals() {
@@ -106,7 +114,7 @@ final class ConnectRun {
                 await progress.stop()
                 await end(daemon)
                 throw ExitCode(128 + signal.number)
-            case .commandEnded:
+            case .commandEnded, .purposeEnded:
                 break
             }
         }
@@ -141,15 +149,16 @@ final class ConnectRun {
     }
 
     /// Runs the command, or another in its place, and ends the session when it has ended, after `before`; its exit status.
-    /// `entering`: the namespace of a rootless session, if it is one. `ended` is called when the session ends first, or a signal is to end a command that may not take it.
+    /// `entering`: the namespace of a rootless session, if it is one. `end` is called, with the command's process, when the
+    /// session or its purpose ends first, or a signal is to end a command that may not take it.
     func runCommand(
         _ other: [String]? = nil, in status: DaemonStatus, entering: Bool = true,
-        ended: @escaping @Sendable () -> Void = {},
+        end: @escaping @Sendable (pid_t) -> Void = { _ in },
         before: () async -> Void = {}, thenQuit client: DaemonClient?
     ) async throws -> Int32 {
         SessionEnvironment.set(for: status)
         let words = other ?? command
-        let code = try await runCommand(entering ? SessionEnvironment.command(words, in: status) : words, ended)
+        let code = try await runCommand(entering ? SessionEnvironment.command(words, in: status) : words, end)
         await before()
         guard let client else { return code }
         say("Disconnecting...")
@@ -165,7 +174,7 @@ final class ConnectRun {
         return code
     }
 
-    private func runCommand(_ command: [String], _ ended: @escaping @Sendable () -> Void) async throws -> Int32 {
+    private func runCommand(_ command: [String], _ end: @escaping @Sendable (pid_t) -> Void) async throws -> Int32 {
         let process: ChildProcess
         do {
             process = try ChildProcess(command)
@@ -183,10 +192,12 @@ final class ConnectRun {
             case .signal(let signal):
                 // What the terminal sends reaches the command by itself.
                 if signal.isFromProcess { process.send(signal.number) }
-                NIOThreadPool.singleton.submit { _ in ended() }
+                NIOThreadPool.singleton.submit { _ in end(process.id) }
             case .daemonEnded:
                 Exit.write("telepresence: the session has ended\n", to: STDERR_FILENO)
-                NIOThreadPool.singleton.submit { _ in ended() }
+                NIOThreadPool.singleton.submit { _ in end(process.id) }
+            case .purposeEnded:
+                NIOThreadPool.singleton.submit { _ in end(process.id) }
             case .report:
                 break
             }

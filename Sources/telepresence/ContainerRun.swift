@@ -1,6 +1,6 @@
 import ControlAPI
 import Glibc
-import NIOPosix
+import Workstation
 
 /// A container run with docker or podman in a session: its network, and the variables and files of a container there.
 struct ContainerRun {
@@ -8,38 +8,21 @@ struct ContainerRun {
     private static let stopSeconds = 2
 
     let name = "telepresence-\(getpid())"
-    private let engine: String
+    private let engine: ContainerEngine
+    private let status: DaemonStatus
     private let environment: ContainerEnvironment
 
-    /// Docker where its daemon is, podman otherwise; `TELEPRESENCE_CONTAINER_ENGINE` says which.
-    static func engine() throws -> String {
-        if let named = Environment.value("TELEPRESENCE_CONTAINER_ENGINE"), !named.isEmpty { return named }
-        let path = Environment.value("PATH") ?? "/usr/bin:/bin"
-        func has(_ name: String) -> Bool {
-            path.split(separator: ":").contains { access("\($0)/\(name)", X_OK) == 0 }
-        }
-        let runtime = Environment.value("XDG_RUNTIME_DIR") ?? ""
-        let hasDaemon =
-            Environment.value("DOCKER_HOST") != nil || access("/var/run/docker.sock", W_OK) == 0
-            || access("\(runtime)/docker.sock", W_OK) == 0
-        if has("docker"), hasDaemon { return "docker" }
-        if has("podman") { return "podman" }
-        if has("docker") { return "docker" }
-        throw Failure("--docker-run needs docker or podman, and neither is here (apt install podman)")
-    }
-
-    init(_ environment: ContainerEnvironment) throws {
-        engine = try Self.engine()
+    init(_ environment: ContainerEnvironment, with engine: ContainerEngine, in status: DaemonStatus) {
+        self.engine = engine
+        self.status = status
         self.environment = environment
     }
 
-    /// `image` is followed by its arguments. In a namespace of a rootless session it is entered before.
-    func command(_ image: [String], in status: DaemonStatus, _ environment: ProcessEnvironment, directory: String?)
-        -> [String]
-    {
-        var command = [engine, "run", "--rm", "--interactive", "--name", name]
+    /// `image` is followed by its arguments.
+    func command(_ image: [String], _ environment: ProcessEnvironment, directory: String?) -> [String] {
+        var command = engine.command(in: status) + ["run", "--rm", "--interactive", "--name", name]
         if isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 { command.append("--tty") }
-        command += network(status)
+        command += network
         // By name: the values, which may be secrets, are taken from the engine's own variables.
         for variable in self.environment.variables.keys.sorted() { command += ["--env", variable] }
         for (variable, value) in SessionEnvironment.proxies(for: status) {
@@ -53,10 +36,9 @@ struct ContainerRun {
         return command + image
     }
 
-    /// The session's. The namespace of a rootless one is joined by root, who may; anybody else enters it first.
-    private func network(_ status: DaemonStatus) -> [String] {
-        guard let holder = joined(status) else { return ["--network", "host"] }
-        return ["--network", "ns:/proc/\(holder)/ns/net"] + resolver("/proc/\(holder)/root/etc/resolv.conf")
+    private var network: [String] {
+        guard let holder = engine.joins(status) else { return ["--network", "host"] }
+        return ["--network", "ns:/proc/\(holder.id)/ns/net"] + resolver("/proc/\(holder.id)/root/etc/resolv.conf")
     }
 
     /// What a resolv.conf(5) says, for a container that is not given the file.
@@ -79,20 +61,19 @@ struct ContainerRun {
         return options
     }
 
-    private func joined(_ status: DaemonStatus) -> String? {
-        guard status.mode == .rootless, geteuid() == 0, engine != "docker" else { return nil }
-        return status.namespaceHolder.map { String($0.prefix { $0.isNumber }) }
+    /// Ends it, if it is still there; whatever the engine says of that is nobody's concern. `process` runs it.
+    func stop(_ process: pid_t) {
+        run(engine.command(beside: process, in: status) + ["stop", "-t", "\(Self.stopSeconds)", name])
     }
 
-    /// Whether the command is to be run inside of the session's namespace.
-    func isInside(_ status: DaemonStatus) -> Bool { joined(status) == nil }
+    /// What is left of one whose session has ended under it.
+    func remove() { run([engine.program, "rm", "--force", "--volumes", name]) }
 
-    /// Ends it, if it is still there; whatever it says of that is nobody's concern.
-    func stop() {
-        guard
-            let process = try? ChildProcess(
-                ["/bin/sh", "-c", "\(engine) stop --time \(Self.stopSeconds) \(name) >/dev/null 2>&1"])
-        else { return }
-        _ = process.wait()
+    private func run(_ command: [String]) {
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        guard null >= 0 else { return }
+        defer { close(null) }
+        guard let process = try? StartedProcess.start(command, input: nil, output: null, errors: null) else { return }
+        while waitpid(process, nil, 0) < 0 && errno == EINTR {}
     }
 }

@@ -58,6 +58,9 @@ struct InterceptRun {
         if format.output == .json { run.isQuiet = true }
         var status = try await client.status()
         let isOurs = status == nil || status?.state == .ended
+        let engine =
+            options?.dockerRun == true
+            ? try ContainerEngine(for: isOurs ? mode : status?.mode ?? mode, isOurs ? nil : status) : nil
         if isOurs {
             if status != nil { _ = try await client.quit() }
             var settings = try SessionSettings(
@@ -88,7 +91,7 @@ struct InterceptRun {
         try tell(ingest)
         guard !command.isEmpty else { return }
         do {
-            let code = try await runCommand(run, status, made, ingest, client, isOurs: isOurs)
+            let code = try await runCommand(run, status, made, ingest, engine, client, isOurs: isOurs)
             throw ExitCode(code)
         } catch let error where !(error is ExitCode) {
             await undo(made, client, ingest)
@@ -100,7 +103,7 @@ struct InterceptRun {
     /// The command has ended, and with it what was made for it.
     private func runCommand(
         _ run: ConnectRun, _ status: DaemonStatus, _ made: [LocalIntercept], _ ingest: IngestAnswer?,
-        _ client: DaemonClient, isOurs: Bool
+        _ engine: ContainerEngine?, _ client: DaemonClient, isOurs: Bool
     ) async throws -> Int32 {
         let ids = made.compactMap(\.id)
         if !ids.isEmpty { setenv("TELEPRESENCE_INTERCEPT_ID", ids.joined(separator: ","), 1) }
@@ -109,23 +112,32 @@ struct InterceptRun {
         }
         if let problem = environment?.problem { throw Failure(problem) }
         environment?.set()
-        let contained = try environment.flatMap { options?.dockerRun == true ? try ContainerRun($0) : nil }
+        let contained = environment.flatMap { environment in
+            engine.map { ContainerRun(environment, with: $0, in: status) }
+        }
         let command =
             if let contained, let ingest {
-                contained.command(self.command, in: status, ingest.environment, directory: directory(of: ingest))
+                contained.command(self.command, ingest.environment, directory: directory(of: ingest))
             } else {
                 self.command
             }
         let handles = Set(made.map(\.handle))
         let ingestHandle = ingest?.ingest.handle
+        let endsPurpose = run.endsPurpose
         let watcher = Task {
-            try await Self.watch(client, handles, ingest: ingestHandle) { contained?.stop() }
+            try await Self.watch(client, handles, ingest: ingestHandle, left: endsPurpose)
         }
         defer { watcher.cancel() }
-        return try await run.runCommand(
-            command, in: status, entering: contained?.isInside(status) ?? true, ended: { contained?.stop() },
-            before: { await undo(made, client, ingest) },
+        let code = try await run.runCommand(
+            command, in: status, entering: contained == nil, end: { contained?.stop($0) },
+            before: {
+                contained?.remove()
+                await undo(made, client, ingest)
+            },
             thenQuit: isOurs ? client : nil)
+        // A container whose engine was ended before it may hold on until the namespace it is in has gone.
+        if isOurs { contained?.remove() }
+        return code
     }
 
     // MARK: The container
@@ -145,7 +157,7 @@ struct InterceptRun {
         case .ifPossible: request.mount = IngestRequest.Mount()
         case .at(let mount): request.mount = mount
         }
-        if options.dockerRun { request.mount?.isOutside = true }
+        if options.dockerRun { request.mount?.isOutside = ContainerEngine.isOutside }
         let answer: IngestAnswer
         do {
             answer = try await client.ingest(request)

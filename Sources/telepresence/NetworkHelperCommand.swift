@@ -19,6 +19,9 @@ struct NetworkHelperCommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("Run a command in the namespace of that helper.", valueName: "holder"))
     var enter: String?
 
+    @Option(name: .customLong("as"), help: ArgumentHelp("What the command is in there.", valueName: "what"))
+    var entrant = NetworkHelper.Entrant.command
+
     @Argument(parsing: .postTerminator, help: ArgumentHelp("The command.", valueName: "command"))
     var command: [String] = []
 
@@ -36,7 +39,7 @@ struct NetworkHelperCommand: ParsableCommand {
         do {
             if let holder = enter.flatMap(ProcessIdentity.init) {
                 do {
-                    try NetworkHelper.run(command, in: holder)
+                    try NetworkHelper.run(command, in: holder, as: entrant)
                 } catch {
                     Exit.fail(error.text, error.exitCode)
                 }
@@ -48,3 +51,5 @@ struct NetworkHelperCommand: ParsableCommand {
         }
     }
 }
+
+extension NetworkHelper.Entrant: ExpressibleByArgument {}

@@ -218,6 +218,9 @@ enum { CLINUX_USER = 1, CLINUX_NETWORK = 2, CLINUX_MOUNTS = 4 };
 int clinux_unshare(int kinds);
 int clinux_join(int descriptor, int kind);
 
+/* The program that this process becomes may still mount, in namespaces that are ours. */
+int clinux_hand_on_mounting(void);
+
 /* Mounts: from now on none is seen outside of the mount namespace; one file over another; nothing any more over it; an
  * empty directory. */
 int clinux_private_mounts(void);

@@ -62,7 +62,7 @@ final class FileMount {
 
     /// What enters the namespace before.
     private var entrance: [String] {
-        holder.map { ["/proc/self/exe", "network-helper", "--enter", $0, "--"] } ?? []
+        holder.map { ["/proc/self/exe", "network-helper", "--enter", $0, "--as", "mounter", "--"] } ?? []
     }
 
     // MARK: Beginning
@@ -170,8 +170,8 @@ final class FileMount {
     private var arguments: [String] {
         var options = ["passive", "fsname=telepresence:\(source)", "transform_symlinks", "idmap=user"]
         if isReadOnly { options.append("ro") }
-        // Root may look at what is root's, and with FUSE nobody else may.
-        if geteuid() == 0, holder == nil { options.append("allow_other") }
+        // With FUSE nobody else may look, not even root; in a namespace of the user's there is nobody to hide it from.
+        if geteuid() == 0 || holder != nil { options.append("allow_other") }
         return entrance + ["sshfs", "-f", "-o", options.joined(separator: ","), ":/\(source)", directory]
     }
 

@@ -13,6 +13,17 @@ package struct NetworkHelper {
         case path(String)
     }
 
+    /// What a program in the namespace of a rootless network is beside the user's.
+    package enum Entrant: String, CaseIterable, Sendable {
+        case command
+        /// It may mount, and unmount, in there.
+        case mounter
+        /// Root of a user namespace of its own in there, as podman knows it.
+        case containerEngine = "container-engine"
+        /// The same beside one that is there, in its namespaces but for the network, which is the session's to give.
+        case besideContainerEngine = "beside-container-engine"
+    }
+
     package var way: Way
     package var isRootless: Bool
 
@@ -52,8 +63,10 @@ package struct NetworkHelper {
 
     /// Becomes a program in the namespace of a rootless network: as a child of whoever asks, with their terminal, directory
     /// and environment. Returns only if it cannot. There must be one thread.
-    package static func run(_ command: [String], in holder: ProcessIdentity) throws(HelperError) -> Never {
-        try NetworkNamespace.run(command, in: holder)
+    package static func run(_ command: [String], in holder: ProcessIdentity, as entrant: Entrant)
+        throws(HelperError) -> Never
+    {
+        try NetworkNamespace.run(command, in: holder, as: entrant)
     }
 
     /// Who started us, before sudo made it root.

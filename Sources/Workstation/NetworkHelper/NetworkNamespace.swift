@@ -20,14 +20,15 @@ struct NetworkNamespace {
         let user = geteuid()
         let group = getegid()
         let kinds = CLINUX_USER | CLINUX_NETWORK | CLINUX_MOUNTS
-        let made = clinux_unshare(Int32(kinds))
-        guard made >= 0 else {
-            throw HelperError("making a user namespace", errno: -made, hint: Self.hint(of: -made))
+        // Everybody keeps their number, so files keep their owner. Nobody else can be given to root.
+        _ = try UserMapping.unshare(UInt32(kinds)) { process in
+            if user != 0 { UserMapping.set(of: process) }
+            return true
         }
-        // Everybody keeps their number, so files keep their owner; this needs no privilege outside (user_namespaces(7)).
+        // The user alone needs no privilege outside (user_namespaces(7)).
         for (name, text) in [
             ("setgroups", "deny"), ("uid_map", "\(user) \(user) 1"), ("gid_map", "\(group) \(group) 1"),
-        ] {
+        ] where name == "setgroups" || TextFile.read("/proc/self/\(name)")?.isEmpty != false {
             let code = TextFile.overwrite("/proc/self/\(name)", with: Array(text.utf8))
             // Where nothing can be taken back from a process without rights, the first file is missing or fixed.
             if code != 0 && code != EINVAL && name != "setgroups" {
@@ -98,7 +99,10 @@ struct NetworkNamespace {
 
     /// Enters the namespace of a holder, and becomes a program in it: as a child of whoever asks, with the same
     /// terminal, directory, user and environment. Returns only if it cannot. There must be one thread.
-    static func run(_ command: [String], in holder: ProcessIdentity) throws(HelperError) -> Never {
+    static func run(_ command: [String], in holder: ProcessIdentity, as entrant: NetworkHelper.Entrant)
+        throws(HelperError) -> Never
+    {
+        let (user, group) = (geteuid(), getegid())
         let gone = HelperError("the session has ended", kind: .failed)
         let directory = getcwd(nil, 0)
         defer { free(directory) }
@@ -106,7 +110,8 @@ struct NetworkNamespace {
         // From here on it is that process, whoever has its number.
         guard process >= 0, holder.isRunning else { throw gone }
         var descriptors: [(Int32, Int32)] = []
-        for (name, kind) in [("user", CLINUX_USER), ("net", CLINUX_NETWORK), ("mnt", CLINUX_MOUNTS)] {
+        for (name, kind) in [("user", CLINUX_USER), ("net", CLINUX_NETWORK), ("mnt", CLINUX_MOUNTS)]
+        where kind != CLINUX_NETWORK || entrant != .besideContainerEngine {
             let descriptor = openat(process, "ns/\(name)", O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else {
                 throw [ENOENT, ESRCH].contains(errno) ? gone : HelperError("the session's namespace", errno: errno)
@@ -118,6 +123,14 @@ struct NetworkNamespace {
         }
         // Whoever ends the session says so first and looks for us then.
         guard holder.isRunning, TextFile.read("/proc/\(holder.id)/comm") != "\(Self.ending)\n" else { throw gone }
+        switch entrant {
+        case .command: break
+        case .mounter: try HelperError.check(clinux_hand_on_mounting(), "mounting in the session's namespace")
+        case .containerEngine:
+            try UserMapping.becomeContainerRoot(of: user, group)
+            UserMapping.setContainerRoot(of: user, group)
+        case .besideContainerEngine: UserMapping.setContainerRoot(of: user, group)
+        }
         if let directory { chdir(directory) }
         clinux_reset_signals()
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
