@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import Testing
 
@@ -230,6 +231,45 @@ struct SFTPReadAheadTests {
             read += part
         }
         #expect(read == Self.text(pieces))
+    }
+
+    @Test(arguments: [false, true]) func attributesOfAnOpeningAreAskedForOnce(writing: Bool) throws {
+        let rig = Self.greeted("old")
+        // As sshfs does.
+        rig.send(rig.packets.open("/one/data/new", flags: 2 | 8))
+        rig.send(rig.packets.request(.lstat, path: "/one/data/new"))
+        rig.serve()
+        #expect(rig.answers.map(\.type) == [.handle, .attributes])
+        let handle = try #require(rig.answers.first?.string)
+        if writing {
+            rig.send(
+                rig.packets.handled(.write, handle) { writer in
+                    writer.write(UInt64(0))
+                    writer.write("text")
+                })
+            rig.serve()
+        }
+        let told = rig.answers.remove(at: 1).body
+        rig.answers = []
+        rig.send(rig.packets.handled(.fstat, handle))
+        // What was written since is seen.
+        #expect(rig.asked.isEmpty != writing)
+        rig.serve()
+        #expect(rig.answers.map(\.type) == [.attributes])
+        #expect((rig.answers.first?.body == told) != writing)
+        rig.send(rig.packets.handled(.fstat, handle))
+        #expect(!rig.asked.isEmpty)
+    }
+
+    @Test func aLinkIsNotTheFileItLeadsTo() throws {
+        let rig = Self.greeted("text")
+        symlink("a", "\(rig.directory.path)/link")
+        rig.send(rig.packets.open("/one/data/link", flags: 1))
+        rig.send(rig.packets.request(.lstat, path: "/one/data/link"))
+        rig.serve()
+        let handle = try #require(rig.answers.first?.string)
+        rig.send(rig.packets.handled(.fstat, handle))
+        #expect(!rig.asked.isEmpty)
     }
 
     @Test func noFileIsOneAnswer() throws {

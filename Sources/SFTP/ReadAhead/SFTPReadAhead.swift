@@ -1,3 +1,4 @@
+import Glibc
 package import NIOCore
 
 /// Reads files before they are asked for: between a client that has few reads under way, as a mount has, and a server that is
@@ -6,7 +7,7 @@ package import NIOCore
 /// A file that is opened for reading alone, and is read from front to back, is asked for in pieces of the size that the client
 /// reads, further ahead the longer that lasts. A read that finds its piece is answered from it; what is asked for already
 /// waits for it; everything else passes unchanged. Where the server can, its beginning comes with the answer to its opening, so
-/// that a small file costs one round trip. Whatever may change a file's bytes makes all that is held void.
+/// that a small file costs one round trip; its attributes behind its opening are asked for once. Whatever may change a file's bytes makes all that is held void.
 package struct SFTPReadAhead {
     package enum Effect: Hashable, Sendable {
         case toClient(ByteBuffer)
@@ -25,6 +26,8 @@ package struct SFTPReadAhead {
     private static let maximumFiles = 64
     /// A piece that nobody has asked for is void by then: less than a mount's own memory of a file's size and times.
     private static let lifetime = TimeAmount.seconds(3)
+    /// Of what is told of a file that was opened just now.
+    private static let attributesLifetime = TimeAmount.seconds(1)
     /// A mount's threads ask in some disorder: by so many pieces.
     private static let disorder: UInt64 = 8
     /// Our own requests' numbers begin here; a client that counts comes to it after 4 thousand million requests.
@@ -65,6 +68,17 @@ package struct SFTPReadAhead {
         var isVoid = false
     }
 
+    /// The last open, and the attributes of its path that were asked for behind it, as sshfs does.
+    private struct LastOpen {
+        let number: UInt32
+        let path: ByteBuffer
+        var asksAttributes: UInt32?
+        var handle: SFTPHandle?
+        /// Those of a file, as they were answered.
+        var attributes: ByteBuffer?
+        var since = NIODeadline.distantPast
+    }
+
     private struct File {
         /// The number of the request for it, until it is answered.
         var asksHead: UInt32?
@@ -90,6 +104,7 @@ package struct SFTPReadAhead {
     private var opensAndReads = false
     /// Opens under way whose file would be read ahead.
     private var opening: [UInt32: Opening] = [:]
+    private var lastOpen: LastOpen?
     private var heads: [UInt32: SFTPHandle] = [:]
     private var own: [UInt32: (handle: SFTPHandle, offset: UInt64)] = [:]
     private var lastOwn = SFTPReadAhead.ownNumbers
@@ -145,7 +160,15 @@ package struct SFTPReadAhead {
             {
                 return read(packet, id, handle, offset, length, now)
             }
+        case .lstat:
+            if let path = Self.slice(&rest), lastOpen?.path == path { lastOpen?.asksAttributes = id }
+        case .fstat:
+            if let handle = Self.handle(&rest), let attributes = attributes(of: handle, now) {
+                return answer(attributes, id, .attributes)
+            }
         case .open:
+            var text = rest
+            lastOpen = Self.slice(&text).map { LastOpen(number: id, path: $0) }
             guard let path = rest.readInteger(as: UInt32.self) else { break }
             let flags = rest.getInteger(at: rest.readerIndex + Int(path), as: UInt32.self) ?? ~0
             if flags == Self.reads {
@@ -155,10 +178,46 @@ package struct SFTPReadAhead {
             }
         case .close:
             if let handle = Self.handle(&rest) { forget(handle) }
-        case .write, .setstat, .fsetstat: voidPieces()
+        case .write, .setstat, .fsetstat:
+            lastOpen = nil
+            voidPieces()
+        case .remove, .rename, .extended: lastOpen = nil
         default: break
         }
         ask(packet)
+    }
+
+    /// What FSTAT would be answered: the same as LSTAT behind the open, where it is not a link. A mount remembers such for
+    /// much longer.
+    private mutating func attributes(of handle: SFTPHandle, _ now: NIODeadline) -> ByteBuffer? {
+        guard let open = lastOpen, open.handle == handle, now - open.since <= Self.attributesLifetime else {
+            return nil
+        }
+        lastOpen = nil
+        return open.attributes
+    }
+
+    private mutating func answered(_ type: SFTPPacketType?, _ rest: ByteBuffer, _ id: UInt32, _ now: NIODeadline) {
+        guard let open = lastOpen else { return }
+        var rest = rest
+        if open.number == id {
+            lastOpen?.handle = type == .handle ? Self.handle(&rest) : nil
+        } else if open.asksAttributes == id, type == .attributes {
+            let attributes = rest.withUnsafeReadableBytes { bytes in
+                var reader = SFTPReader(bytes)
+                return try? SFTPAttributes(&reader)
+            }
+            guard let attributes, let permissions = attributes.permissions, permissions & S_IFMT == S_IFREG else {
+                return
+            }
+            lastOpen?.attributes = rest
+            lastOpen?.since = now
+        }
+    }
+
+    private static func slice(_ bytes: inout ByteBuffer) -> ByteBuffer? {
+        guard let length: UInt32 = bytes.readInteger() else { return nil }
+        return bytes.readSlice(length: Int(length))
     }
 
     /// Opens a file that may be read ahead; the rest of `packet` begins with the length of its path.
@@ -368,6 +427,7 @@ package struct SFTPReadAhead {
             return piece(type ?? .status, rest, id, handle, offset, now)
         }
         if let handle = heads.removeValue(forKey: id) { return head(type, rest, id, handle, now) }
+        answered(type, rest, id, now)
         if type == .version { opensAndReads = Self.knowsOpenRead(rest) }
         if let opening = opening.removeValue(forKey: id) { opened(type, rest, opening) }
         effects.append(.toClient(packet))
@@ -383,8 +443,7 @@ package struct SFTPReadAhead {
     }
 
     private static func string(_ bytes: inout ByteBuffer) -> String? {
-        guard let length: UInt32 = bytes.readInteger() else { return nil }
-        return bytes.readString(length: Int(length))
+        slice(&bytes).map { String(buffer: $0) }
     }
 
     /// The answer to an open, behind which the head comes if it was asked for.
