@@ -1,4 +1,5 @@
 package import ControlAPI
+import NIOCore
 package import SSHClient
 
 /// What an agent is told when it starts.
@@ -23,8 +24,17 @@ package struct AgentConfiguration: Sendable {
     /// Whose environment and files may be asked for; `hello` has the same.
     package var containers: [AgentContainer] = []
 
+    /// How long a connection waits for its holder: a little more than the manager lets it wait.
+    private static let openTimeout = TimeAmount.seconds(7)
+    /// A manager that is gone is missed by all sessions before the apps' callers give up.
+    private static let keepaliveInterval = TimeAmount.seconds(5)
+    private static let userTimeout = TimeAmount.seconds(10)
+
     package init(hello: AgentHello, manager: SSHClientConfiguration) {
         self.hello = hello
         self.manager = manager
+        self.manager.openTimeout = Self.openTimeout
+        self.manager.keepaliveInterval = Self.keepaliveInterval
+        self.manager.userTimeout = Self.userTimeout
     }
 }

@@ -11,8 +11,6 @@ import SSHClient
 final class ManagerLink {
     /// Between attempts, where the pool itself has given up or was never up.
     private static let pause = TimeAmount.seconds(1)
-    /// How long a connection waits for its holder: a little more than the manager lets it wait.
-    private static let openTimeout = TimeAmount.seconds(7)
 
     static let target = ChannelTarget.tcp(host: "agent.telepresence", port: 1)
 
@@ -36,11 +34,8 @@ final class ManagerLink {
 
     func start() {
         guard !isClosed else { return }
-        var manager = configuration.manager
-        manager.openTimeout = Self.openTimeout
-        manager.keepaliveInterval = .seconds(5)
-        manager.userTimeout = .seconds(10)
-        let pool = SSHClientPool(configuration: manager, eventLoop: eventLoop, logger: logger) { [weak self] event in
+        let pool = SSHClientPool(configuration: configuration.manager, eventLoop: eventLoop, logger: logger) {
+            [weak self] event in
             self?.handle(event)
         }
         self.pool = pool

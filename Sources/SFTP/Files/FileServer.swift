@@ -9,14 +9,8 @@ package final class FileServer {
     /// Answers that are collected before they leave: replies to a client's window of reads.
     private static let outputSize = 512 << 10
 
-    package enum Step {
-        /// There may be more to answer.
-        case answer(ByteBuffer)
-        /// What is there is no whole request.
-        case more
-        /// It is no SFTP, and what follows cannot be told apart either.
-        case broken
-    }
+    /// What came is no SFTP, and what follows cannot be told apart either.
+    package struct NoSFTP: Error {}
 
     let tree: FileTree
     /// The first byte of its handles.
@@ -30,8 +24,9 @@ package final class FileServer {
         self.number = number
     }
 
-    /// Answers the requests at the front of `input`, as many as there are or until their answers are long enough.
-    package func serve(_ input: inout ByteBuffer) -> Step {
+    /// Answers the requests at the front of `input`, as many as there are or until their answers are long enough; `nil`: what
+    /// is there is no whole request.
+    package func serve(_ input: inout ByteBuffer) throws(NoSFTP) -> ByteBuffer? {
         output.removeAll()
         var isBroken = false
         let used = input.withUnsafeReadableBytes { bytes in
@@ -48,8 +43,10 @@ package final class FileServer {
             return used
         }
         input.moveReaderIndex(forwardBy: used)
-        if output.bytes.readableBytes > 0 { return .answer(output.bytes) }
-        return isBroken ? .broken : .more
+        // What came before it is answered.
+        guard output.bytes.readableBytes == 0 else { return output.bytes }
+        if isBroken { throw NoSFTP() }
+        return nil
     }
 
     /// Serves the first packet of `bytes`; its length with all, `nil` for one that is not whole, 0 for what is none.
@@ -65,12 +62,11 @@ package final class FileServer {
     package func answer(_ bytes: [UInt8]) -> [UInt8]? {
         var input = ByteBuffer(bytes: bytes)
         var answers: [UInt8] = []
-        while true {
-            switch serve(&input) {
-            case .answer(let some): answers += some.readableBytesView
-            case .more: return answers
-            case .broken: return nil
-            }
+        do throws(NoSFTP) {
+            while let some = try serve(&input) { answers += some.readableBytesView }
+            return answers
+        } catch {
+            return nil
         }
     }
 

@@ -7,7 +7,8 @@ package import NIOCore
 /// A file that is opened for reading alone, and is read from front to back, is asked for in pieces of the size that the client
 /// reads, further ahead the longer that lasts. A read that finds its piece is answered from it; what is asked for already
 /// waits for it; everything else passes unchanged. Where the server can, its beginning comes with the answer to its opening, so
-/// that a small file costs one round trip; its attributes behind its opening are asked for once. Whatever may change a file's bytes makes all that is held void.
+/// that a small file costs one round trip; its attributes behind its opening are asked for once. Whatever may change a file's
+/// bytes makes all that is held void.
 package struct SFTPReadAhead {
     package enum Effect: Hashable, Sendable {
         case toClient(ByteBuffer)

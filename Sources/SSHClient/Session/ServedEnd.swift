@@ -49,12 +49,14 @@ final class ServedEnd: FlowEnd {
             if input.readableBytes == 0 { input = ByteBuffer() }
         }
         while let flow, session.wantsMore(flow) {
-            switch service.serve(&input) {
-            case .answer(let bytes): session.received(bytes, from: flow)
-            case .more:
-                if sawEnd { end(flow) }
-                return
-            case .broken: return end(flow)
+            do {
+                guard let answer = try service.serve(&input) else {
+                    if sawEnd { end(flow) }
+                    return
+                }
+                session.received(answer, from: flow)
+            } catch {
+                return end(flow)
             }
         }
     }

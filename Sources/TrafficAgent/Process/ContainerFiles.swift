@@ -57,13 +57,7 @@ final class ContainerFiles: ChannelService {
         end()
     }
 
-    func serve(_ input: inout ByteBuffer) -> ServiceStep {
-        switch server.serve(&input) {
-        case .answer(let bytes): .answer(bytes)
-        case .more: .more
-        case .broken: .broken
-        }
-    }
+    func serve(_ input: inout ByteBuffer) throws -> ByteBuffer? { try server.serve(&input) }
 
     func end() {
         guard let pool else { return }
