@@ -13,7 +13,7 @@ struct Traffic: AsyncParsableCommand {
         commandName: "traffic",
         abstract: "Carries traffic between workstations and a cluster, over SSH.",
         version: ManagerVersion.string,
-        subcommands: [ManagerCLI.self, AgentCLI.self])
+        subcommands: [ManagerCLI.self, AgentCLI.self, ReadyCLI.self])
 
     /// One, and one for whoever finds it taken.
     private static let maximumArenas: CInt = 2

@@ -181,11 +181,9 @@ package struct ManagerManifests: Sendable {
                 ["name": "ssh", "containerPort": 8022, "protocol": "TCP"],
                 ["name": "api", "containerPort": 8081, "protocol": "TCP"],
             ],
-            // Ready when it knows the cluster: nobody is told of services that are not there yet.
-            "readinessProbe": ["httpGet": ["path": "/readyz", "port": "api"], "periodSeconds": 2],
-            "startupProbe": [
-                "httpGet": ["path": "/readyz", "port": "api"], "periodSeconds": 1, "failureThreshold": 60,
-            ],
+            // Started, and by that ready, when it knows the cluster: nobody is told of services that are not there yet. Probes
+            // would say so a second or two later, and once it is ready it stays so.
+            "lifecycle": ["postStart": ["exec": ["command": ["/usr/local/bin/traffic", "ready"]]]],
             "livenessProbe": [
                 "httpGet": ["path": "/healthz", "port": "api"], "periodSeconds": 10, "failureThreshold": 6,
             ],
