@@ -75,35 +75,9 @@ package enum Destination: Sendable {
     case service(@Sendable (any Channel) -> EventLoopFuture<Void>)
     /// Another session, by a remote forward of its own that has no socket.
     case forward(ForwardDestination)
-    /// Another channel that was opened, of this session or another: `pair` makes both.
+    /// Another channel that is being opened, of this session or another: `pair` makes both.
     case channel(ChannelEnd)
     case refused(OpenFailure)
-}
-
-extension Destination {
-    /// Two channels that lead into each other: what each is to be told. `nil`: no more files can be opened.
-    package static func pair() -> (Destination, Destination)? {
-        guard let (one, other) = SocketPair.make() else { return nil }
-        let link = RelayLink()
-        return (.channel(ChannelEnd(one, link)), .channel(ChannelEnd(other, link)))
-    }
-}
-
-/// One of two channels that lead into each other: its end of the sockets that join them. An end that nobody takes is
-/// closed, and with it the other.
-package final class ChannelEnd: Sendable {
-    private let descriptor: Mutex<CInt?>
-    let link: RelayLink
-
-    init(_ descriptor: CInt, _ link: RelayLink) {
-        self.descriptor = Mutex(descriptor)
-        self.link = link
-    }
-
-    /// The socket is the caller's from now on.
-    func take() -> CInt? { descriptor.withLock { $0.take() } }
-
-    deinit { if let descriptor = take() { close(descriptor) } }
 }
 
 /// A remote forward of a session, by the strings that it was asked for with.

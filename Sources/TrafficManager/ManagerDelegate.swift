@@ -51,6 +51,10 @@ package struct ManagerDelegate: SSHServerDelegate {
         return eventLoop.makeFutureWithTask { await agents.authenticate(token: token) }
     }
 
+    package func eventLoop(forConnectionFrom host: String) -> (any EventLoop)? {
+        intercepts?.streams.eventLoop(forConnectionFrom: host)
+    }
+
     package func destination(
         host: String, port: UInt16, for session: SessionIdentity, on eventLoop: any EventLoop
     ) -> EventLoopFuture<Destination> {

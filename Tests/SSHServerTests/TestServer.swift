@@ -11,6 +11,8 @@ import Testing
 final class TestDelegate: SSHServerDelegate {
     let destinations = NIOLockedValueBox<[String: Destination]>([:])
     let commands = NIOLockedValueBox<[String]>([])
+    /// Where connections are served; `nil`: as the server likes.
+    let eventLoop = NIOLockedValueBox<(any EventLoop)?>(nil)
 
     subscript(host: String) -> Destination? {
         get { destinations.withLockedValue { $0[host] } }
@@ -23,6 +25,8 @@ final class TestDelegate: SSHServerDelegate {
         eventLoop.makeSucceededFuture(self[host] ?? .refused(OpenFailure(.connectFailed, "unknown host \(host)")))
     }
 
+    func eventLoop(forConnectionFrom host: String) -> (any EventLoop)? { eventLoop.withLockedValue { $0 } }
+
     func destination(
         socketPath: String, for session: SessionIdentity, on eventLoop: any EventLoop
     ) -> EventLoopFuture<Destination> {
@@ -32,6 +36,7 @@ final class TestDelegate: SSHServerDelegate {
     func listener(
         bindAddress: String, port: UInt16, for session: SessionIdentity
     ) -> Result<ListenerPlace, OpenFailure> {
+        if bindAddress == "virtual" { return .success(.virtual) }
         guard bindAddress != "forbidden", let address = try? SocketAddress(ipAddress: "127.0.0.1", port: Int(port))
         else {
             return .failure(OpenFailure(.administrativelyProhibited, "not there"))

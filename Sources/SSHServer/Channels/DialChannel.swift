@@ -56,30 +56,30 @@ final class DialChannel: @unchecked Sendable {
             completion: { result in
                 // Cancelled meanwhile, or the connection is gone.
                 guard self.dials.removeValue(forKey: dialID) != nil else {
-                    if case .success(let relay) = result { relay.part(reset: true) }
+                    if case .success(let joint) = result { joint.part(reset: true) }
                     return
                 }
                 switch result {
                 case .failure(let failure): self.fail(dialID, failure)
-                case .success(let relay): self.join(dialID, relay)
+                case .success(let joint): self.join(dialID, joint)
                 }
             })
     }
 
     /// Opens the channel for a connected target, and says whose it is.
-    private func join(_ dialID: UInt32, _ relay: Relay) {
+    private func join(_ dialID: UInt32, _ joint: Joint) {
         var place = ByteBuffer()
         place.writeSSHString(DialFrame.bindAddress)
         place.writeInteger(DialFrame.bindPort)
         place.writeSSHString("127.0.0.1")
         place.writeInteger(dialID)
         guard connection.hasRoomForChannel else {
-            relay.part(reset: true)
+            joint.part(reset: true)
             return fail(dialID, OpenFailure(.resourceShortage, "too many channels"))
         }
         // The frame goes before the open, which leaves through the outbox.
         send(.opened(id: dialID))
-        connection.openChannel("forwarded-tcpip", place, for: relay)
+        connection.openChannel("forwarded-tcpip", place, for: joint)
     }
 
     private func fail(_ dialID: UInt32, _ failure: OpenFailure) {

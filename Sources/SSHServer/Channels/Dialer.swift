@@ -31,7 +31,7 @@ final class Dialer: @unchecked Sendable {
     private let connection: ServerConnection
     private let channel: ChannelID?
     private var remaining: ArraySlice<SocketAddress>
-    private let completion: (Result<Relay, OpenFailure>) -> Void
+    private let completion: (Result<Joint, OpenFailure>) -> Void
     private var attempts: ContiguousArray<Attempt> = []
     private var nextAttempt: Scheduled<Void>?
     private var deadline: Scheduled<Void>?
@@ -40,7 +40,7 @@ final class Dialer: @unchecked Sendable {
 
     private init(
         connection: ServerConnection, channel: ChannelID?, addresses: [SocketAddress],
-        completion: @escaping (Result<Relay, OpenFailure>) -> Void
+        completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         self.connection = connection
         self.channel = channel
@@ -51,7 +51,7 @@ final class Dialer: @unchecked Sendable {
     /// Begins. `began` is told what can be cancelled, where there is not a result at once.
     static func dial(
         _ addresses: [SocketAddress], timeout: TimeAmount, for connection: ServerConnection, channel: ChannelID?,
-        began: (Dialer) -> Void, completion: @escaping (Result<Relay, OpenFailure>) -> Void
+        began: (Dialer) -> Void, completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         let dialer = Dialer(connection: connection, channel: channel, addresses: addresses, completion: completion)
         dialer.attempt()
@@ -110,7 +110,7 @@ final class Dialer: @unchecked Sendable {
         finish(.failure(OpenFailure(.connectFailed, lastError.map(SystemErrorText.text(errno:)) ?? "no address")))
     }
 
-    private func finish(_ result: Result<Relay, OpenFailure>) {
+    private func finish(_ result: Result<Joint, OpenFailure>) {
         guard !isDone else { return }
         cancel()
         completion(result)

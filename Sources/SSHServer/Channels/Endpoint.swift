@@ -6,7 +6,7 @@ enum Endpoint {
     case none
     /// The target is being connected; the channel is not confirmed.
     case connecting(Dialer)
-    case relay(Relay)
+    case joined(Joint)
     case command(CommandChannel)
     case dial(DialChannel)
 }

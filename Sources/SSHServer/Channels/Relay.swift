@@ -9,7 +9,7 @@ import SSHProtocol
 /// Each direction ends on its own: the peer's EOF shuts the target's input down once all data is delivered; the target's
 /// end becomes EOF once all of it is sent. A side that vanishes without an end — CLOSE without EOF, a reset, a lost
 /// connection — is passed on as such: the target is reset, the channel closed without EOF.
-final class Relay: ReactorSource, @unchecked Sendable {
+final class Relay: ReactorSource, BytesHolder, @unchecked Sendable {
     /// Payloads below this are copied together, so that they do not hold on to a packet's buffer and cost one write;
     /// larger ones are written from where they are.
     private static let copyLimit = 8 << 10
@@ -21,7 +21,8 @@ final class Relay: ReactorSource, @unchecked Sendable {
     /// `nil` once the two are parted.
     private(set) var connection: ServerConnection?
     /// The session that what waits for the target counts for: beyond parting, until all is delivered.
-    private var accountant: ServerConnection?
+    var accountant: ServerConnection?
+    var heldBytes = 0
     /// The channel; set when it is known (a channel that we open is, before its relay).
     var id: ChannelID?
     private let isUnix: Bool
@@ -39,11 +40,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
     /// Whether the socket took all that it was given.
     private var isTargetWritable = true
     private var isListed = false
-    /// The channel's receive window, as accounted for in its session's sum.
-    var window = 0
-    /// Bytes taken by the target since the moment below: what the window's growth is decided on.
-    var delivered = 0
-    var countingSince = NIODeadline.now()
+    var window = ReceiveWindow()
     private var peerEnded = false
     private var isOutputClosed = false
 
@@ -72,23 +69,23 @@ final class Relay: ReactorSource, @unchecked Sendable {
     /// Takes a connected socket over, whether it succeeds or not.
     static func attach(
         _ descriptor: CInt, isUnix: Bool, link: RelayLink? = nil, to connection: ServerConnection, id: ChannelID?
-    ) -> Result<Relay, OpenFailure> {
+    ) -> Result<Joint, OpenFailure> {
         let relay = Relay(connection: connection, descriptor: descriptor, isUnix: isUnix, link: link, id: id)
         let code = relay.reactor.add(relay)
         guard code == 0 else {
             relay.closeDescriptor()
             return .failure(OpenFailure(.resourceShortage, SystemErrorText.text(errno: code)))
         }
-        return .success(relay)
+        return .success(.relay(relay))
     }
 
     /// The same with one that the reactor knows already, as `source`'s.
-    static func attach(_ source: ReactorSource, to connection: ServerConnection, id: ChannelID?) -> Relay {
+    static func attach(_ source: ReactorSource, to connection: ServerConnection, id: ChannelID?) -> Joint {
         let relay = Relay(connection: connection, descriptor: source.descriptor, isUnix: false, id: id)
         source.giveAway(to: relay)
         // What became ready before was told to somebody else.
         relay.isReadable = true
-        return relay
+        return .relay(relay)
     }
 
     override func ready(_ bits: UInt32) {
@@ -119,7 +116,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
         touch()
         if !isTargetWritable {
             backlog.writeImmutableBuffer(data)
-            account()
+            account(backlog.readableBytes)
         } else if data.readableBytes < Self.copyLimit || staged.readableBytes > 0 {
             staged.writeImmutableBuffer(data)
         } else {
@@ -145,26 +142,6 @@ final class Relay: ReactorSource, @unchecked Sendable {
         guard !isListed, let connection else { return }
         isListed = true
         connection.touched.append(self)
-    }
-
-    /// Bytes that wait for the target, as its session counts them.
-    private(set) var heldBytes = 0
-
-    /// Tells the session how much waits for the target.
-    private func account() {
-        let held = backlog.readableBytes
-        guard held != heldBytes, let accountant else { return }
-        let growth = held - heldBytes
-        heldBytes = held
-        accountant.heldBytesChanged(by: growth)
-    }
-
-    private func stopAccounting() {
-        guard let accountant else { return }
-        self.accountant = nil
-        accountant.forget(self)
-        accountant.heldBytesChanged(by: -heldBytes)
-        heldBytes = 0
     }
 
     /// Hands the turn's data to the socket and gives its bytes back to the peer once they are taken.
@@ -251,7 +228,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
     }
 
     private func didDeliver(_ count: Int) {
-        if count > 0, let id { connection?.didDeliver(count, on: id) }
+        if count > 0, let id { connection?.didDeliver(count, on: id, &window) }
     }
 
     /// Gives the target what waited; ends its input when that was all.
@@ -269,7 +246,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
             }
             didDeliver(taken)
         }
-        account()
+        account(backlog.readableBytes)
         if peerEnded, !isOutputClosed, isTargetWritable, backlog.readableBytes == 0 { closeOutput() }
     }
 
@@ -289,7 +266,7 @@ final class Relay: ReactorSource, @unchecked Sendable {
         isOutputClosed = true
         let dropped = pendingBytes + backlog.readableBytes
         backlog = ByteBuffer()
-        account()
+        account(backlog.readableBytes)
         guard let connection else {
             stopAccounting()
             return closeDescriptor()

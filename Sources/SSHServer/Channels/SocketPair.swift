@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import SSHProtocol
 
 /// A connected pair of sockets.
 enum SocketPair {
@@ -10,4 +11,8 @@ enum SocketPair {
         guard socketpair(AF_UNIX, type, 0, &pair) == 0 else { return nil }
         return (pair[0], pair[1])
     }
+}
+
+extension OpenFailure {
+    static let noFiles = OpenFailure(.resourceShortage, "no more files can be opened")
 }

@@ -14,17 +14,17 @@ extension ServerConnection {
         case .none: break
         case .windowOpened(let id): resume(id)
         case .eof(let id):
-            if case .relay(let relay) = endpoint(id) { relay.peerDidEnd() }
+            if case .joined(let joint) = endpoint(id) { joint.peerDidEnd() }
         case .broken(let id):
-            if case .relay(let relay) = endpoint(id) { relay.peerDidBreak() }
+            if case .joined(let joint) = endpoint(id) { joint.peerDidBreak() }
         case .closed(let id):
             dropEndpoint(at: id.index, connectionLost: false)
         case .open(let id, let request): open(id, request)
         case .opened(let id):
-            if case .relay(let relay) = endpoint(id) { relay.open() }
+            if case .joined(let joint) = endpoint(id) { joint.open() }
         case .openFailed(let id, let failure):
             logger.debug("client refused a channel", metadata: ["reason": "\(failure.text)"])
-            if case .relay(let relay) = endpoint(id) { relay.refuse(failure) }
+            if case .joined(let joint) = endpoint(id) { joint.refuse(failure) }
             dropEndpoint(at: id.index, connectionLost: false)
         case .channelRequest(let id, let request, let wantsReply): handle(request, on: id, wantsReply: wantsReply)
         case .globalRequest(let request, let wantsReply): handle(request, wantsReply: wantsReply)
@@ -52,9 +52,9 @@ extension ServerConnection {
         switch endpoint {
         case .none: return
         case .connecting(let dialer): return dialer.cancel()
-        case .relay(let relay):
-            advertisedWindows -= relay.window
-            relay.part(reset: connectionLost)
+        case .joined(let joint):
+            advertisedWindows -= joint.window
+            joint.part(reset: connectionLost)
         case .command(let command): command.part()
         case .dial(let dial): dial.part()
         }
@@ -73,7 +73,7 @@ extension ServerConnection {
 
     private func receive(_ data: ByteBuffer, on id: ChannelID) throws(Disconnect) {
         switch endpoint(id) {
-        case .relay(let relay): relay.deliver(data)
+        case .joined(let joint): joint.deliver(data)
         case .dial(let dial): try dial.receive(data)
         case .command(let command) where command.early != nil: command.keep(data)
         // A command takes no input.
@@ -106,7 +106,7 @@ extension ServerConnection {
     /// The peer's window on a channel has opened, or the client's socket has room.
     private func resume(_ id: ChannelID) {
         switch endpoint(id) {
-        case .relay(let relay): relay.resume()
+        case .joined(let joint): joint.resume()
         case .command(let command): command.resume()
         case .dial(let dial): dial.resume()
         case .connecting, .none: break
@@ -122,23 +122,22 @@ extension ServerConnection {
         }
     }
 
-    /// A target has taken `count` bytes: the peer may send as many anew, and more where it was held back.
-    func didDeliver(_ count: Int, on id: ChannelID) {
+    /// A channel's other end has taken `count` bytes: the peer may send as many anew, and more where it was held back.
+    func didDeliver(_ count: Int, on id: ChannelID, _ window: inout ReceiveWindow) {
         connection.consume(id, count)
-        guard case .relay(let relay) = endpoint(id) else { return }
-        relay.delivered += count
+        window.delivered += count
         let size = connection.windowSize(id)
-        guard relay.delivered >= Int(size / 2), size < WindowPolicy.maximumWindow else { return }
+        guard window.delivered >= Int(size / 2), size < WindowPolicy.maximumWindow else { return }
         let now = NIODeadline.now()
-        let elapsed = now - relay.countingSince
-        relay.delivered = 0
-        relay.countingSince = now
+        let elapsed = now - window.countingSince
+        window.delivered = 0
+        window.countingSince = now
         measureRoundTrip(now: now)
         guard
             let next = WindowPolicy.grown(size, elapsed: elapsed, roundTrip: roundTrip, advertised: advertisedWindows)
         else { return }
         advertisedWindows += Int(next - size)
-        relay.window = Int(next)
+        window.size = Int(next)
         connection.resizeWindow(id, to: next)
     }
 
@@ -167,27 +166,28 @@ extension ServerConnection {
             oldest.abandon()
             return true
         }
-        var worst: (index: Int, relay: Relay)?
+        var worst: (index: Int, id: ChannelID?, heldBytes: Int)?
         for index in endpoints.indices {
-            guard case .relay(let relay) = endpoints[index] else { continue }
-            if relay.heldBytes > worst?.relay.heldBytes ?? 0 { worst = (index, relay) }
+            guard case .joined(let joint) = endpoints[index] else { continue }
+            let heldBytes = joint.holder.heldBytes
+            if heldBytes > worst?.heldBytes ?? 0 { worst = (index, joint.id, heldBytes) }
         }
-        guard let worst, let id = worst.relay.id else { return false }
+        guard let worst, let id = worst.id else { return false }
         connection.close(id)
         dropEndpoint(at: worst.index, connectionLost: true)
         scheduleFlush()
         return true
     }
 
-    /// A channel is closed whose target has not taken all that came before the peer's end.
-    func linger(_ relay: Relay) {
-        lingering.append(relay)
+    /// A channel is closed whose other end has not taken all that came before the peer's end.
+    func linger(_ holder: any BytesHolder) {
+        lingering.append(holder)
         if lingering.count > Self.maximumLingering { lingering.first?.abandon() }
     }
 
-    func forget(_ relay: Relay) {
+    func forget(_ holder: any BytesHolder) {
         guard !lingering.isEmpty else { return }
-        lingering.removeAll { $0 === relay }
+        lingering.removeAll { $0 === holder }
     }
 
     // MARK: - Opening
@@ -210,7 +210,7 @@ extension ServerConnection {
                 began: { dialer in self.setEndpoint(id, .connecting(dialer)) },
                 completion: { result in
                     switch result {
-                    case .success(let relay): self.join(relay, to: id)
+                    case .success(let joint): self.join(joint, to: id)
                     case .failure(let failure):
                         self.setEndpoint(id, .none)
                         self.connection.refuse(id, failure)
@@ -237,19 +237,18 @@ extension ServerConnection {
         command.awaitSubsystem()
         connectPair(serve) { result in
             guard self.phase == .open, case .command(let current) = self.endpoint(id), current === command else {
-                if case .success(let relay) = result { relay.part(reset: true) }
+                if case .success(let joint) = result { joint.part(reset: true) }
                 return
             }
             switch result {
             case .failure(let failure):
                 command.finish(CommandResult(standardError: failure.text + "\n", exitStatus: 1))
-            case .success(let relay):
-                relay.id = id
-                relay.window = Int(self.connection.windowSize(id))
-                self.advertisedWindows += relay.window
-                self.setEndpoint(id, .relay(relay))
-                relay.open()
-                if let early = command.early, early.readableBytes > 0 { relay.deliver(early) }
+            case .success(let joint):
+                joint.begin(id, window: Int(self.connection.windowSize(id)))
+                self.advertisedWindows += joint.window
+                self.setEndpoint(id, .joined(joint))
+                joint.open()
+                if let early = command.early, early.readableBytes > 0 { joint.deliver(early) }
                 self.scheduleFlush()
             }
         }
@@ -260,29 +259,30 @@ extension ServerConnection {
         connection.refuse(id, failure)
     }
 
-    private func join(_ relay: Relay, to id: ChannelID) {
-        guard phase == .open else { return relay.part(reset: true) }
-        relay.id = id
-        didAdd(id, .relay(relay))
-        let preferred = core.configuration.limits.connection.initialWindow
-        let window = WindowPolicy.initialWindow(preferred, advertised: advertisedWindows)
+    private func join(_ joint: Joint, to id: ChannelID) {
+        guard phase == .open else { return joint.part(reset: true) }
+        let window = initialWindow
+        joint.begin(id, window: Int(window))
+        didAdd(id, .joined(joint))
         connection.confirm(id, window: window)
-        relay.window = Int(window)
-        advertisedWindows += relay.window
-        relay.open()
+        advertisedWindows += joint.window
+        joint.open()
         scheduleFlush()
     }
 
-    /// Opens a channel to the client for `relay`, whose socket is connected.
-    func openChannel(_ type: String, _ content: ByteBuffer, for relay: Relay) {
-        let preferred = core.configuration.limits.connection.initialWindow
-        let window = WindowPolicy.initialWindow(preferred, advertised: advertisedWindows)
-        guard let id = connection.open(type: type, window: window, content) else { return relay.part(reset: true) }
-        relay.window = Int(window)
-        advertisedWindows += relay.window
-        relay.id = id
-        didAdd(id, .relay(relay))
+    /// Opens a channel to the client for `joint`, whose other end is there.
+    func openChannel(_ type: String, _ content: ByteBuffer, for joint: Joint) {
+        let window = initialWindow
+        guard let id = connection.open(type: type, window: window, content) else { return joint.part(reset: true) }
+        joint.begin(id, window: Int(window))
+        advertisedWindows += joint.window
+        didAdd(id, .joined(joint))
         scheduleFlush()
+    }
+
+    private var initialWindow: UInt32 {
+        WindowPolicy.initialWindow(
+            core.configuration.limits.connection.initialWindow, advertised: advertisedWindows)
     }
 
     /// Connects what a channel asks for: checks the key's options, asks the delegate where it leads, dials.
@@ -291,7 +291,7 @@ extension ServerConnection {
     /// cancelled.
     func dial(
         _ request: ChannelOpenRequest, channel: ChannelID? = nil, began: @escaping (Dialer) -> Void,
-        completion: @escaping (Result<Relay, OpenFailure>) -> Void
+        completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         guard let identity, let permissions, !isClosed else { return }
         let eventLoop = reactor
@@ -324,8 +324,7 @@ extension ServerConnection {
             case .success(.service(let serve)):
                 self.connectPair(serve, completion)
             case .success(.channel(let end)):
-                guard self.phase == .open, let socket = end.take() else { return }
-                completion(Relay.attach(socket, isUnix: true, link: end.link, to: self, id: nil))
+                end.take(for: self, completion)
             case .success(.forward(let forward)):
                 self.connectForward(forward, from: originator) { result in
                     if case .failure(let failure) = result {
@@ -350,7 +349,7 @@ extension ServerConnection {
 
     private func refuse(
         _ name: String, _ failure: OpenFailure, counted reason: String,
-        _ completion: (Result<Relay, OpenFailure>) -> Void
+        _ completion: (Result<Joint, OpenFailure>) -> Void
     ) {
         core.counters.channelRefused(reason)
         logger.debug(
@@ -361,10 +360,10 @@ extension ServerConnection {
     /// Joins a channel to a service of this process by a pair of sockets, whose other end is on a loop of NIO's.
     private func connectPair(
         _ serve: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
-        _ completion: @escaping (Result<Relay, OpenFailure>) -> Void
+        _ completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         guard let (ours, theirs) = SocketPair.make() else {
-            return completion(.failure(OpenFailure(.resourceShortage, "no more files can be opened")))
+            return completion(.failure(.noFiles))
         }
         ClientBootstrap(group: core.group)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -386,56 +385,54 @@ extension ServerConnection {
             }
     }
 
-    /// Joins a channel to one of another session, which may be on another reactor, by a pair of sockets.
+    /// Joins a channel to one of another session: by a pair of sockets, if that is on another reactor.
     private func connectForward(
         _ forward: ForwardDestination, from originator: (host: String, port: UInt32),
-        _ completion: @escaping (Result<Relay, OpenFailure>) -> Void
+        _ completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         guard let other = core.session(forward.session) else {
             return completion(.failure(OpenFailure(.connectFailed, "the session has ended")))
         }
-        guard let (ours, theirs) = SocketPair.make() else {
-            return completion(.failure(OpenFailure(.resourceShortage, "no more files can be opened")))
+        if Splice.canJoin(self, other) {
+            let (near, far) = Splice.pair(self, other)
+            far.onOpen = { failure in completion(failure.map { .failure($0) } ?? .success(.splice(near))) }
+            return other.openForward(forward, for: .splice(far), from: originator)
         }
+        guard let (ours, theirs) = SocketPair.make() else { return completion(.failure(.noFiles)) }
         let link = RelayLink()
         let promise = reactor.makePromise(of: OpenFailure?.self)
-        other.reactor.execute { other.openForward(forward, on: theirs, link: link, from: originator, promise) }
-        promise.futureResult.assumeIsolated().whenComplete { result in
-            switch result {
-            case .success(nil):
-                completion(Relay.attach(ours, isUnix: true, link: link, to: self, id: nil))
-            case .success(let failure?):
-                Glibc.close(ours)
-                completion(.failure(failure))
-            case .failure(let error):
-                Glibc.close(ours)
-                completion(.failure(OpenFailure(.connectFailed, "\(error)")))
+        other.reactor.execute {
+            switch Relay.attach(theirs, isUnix: true, link: link, to: other, id: nil) {
+            case .failure(let failure): promise.succeed(failure)
+            case .success(let joint):
+                if case .relay(let relay) = joint { relay.onOpen = { promise.succeed($0) } }
+                other.openForward(forward, for: joint, from: originator)
             }
+        }
+        promise.futureResult.assumeIsolated().whenSuccess { failure in
+            guard let failure else {
+                return completion(Relay.attach(ours, isUnix: true, link: link, to: self, id: nil))
+            }
+            Glibc.close(ours)
+            completion(.failure(failure))
         }
     }
 
-    /// Asks this session's client for a channel that is joined to `descriptor`. `promise` is told whether it takes it.
+    /// Asks this session's client for a channel that `joint` joins to another.
     private func openForward(
-        _ forward: ForwardDestination, on descriptor: CInt, link: RelayLink,
-        from originator: (host: String, port: UInt32),
-        _ promise: EventLoopPromise<OpenFailure?>
+        _ forward: ForwardDestination, for joint: Joint, from originator: (host: String, port: UInt32)
     ) {
         let place = RemoteForward.Place.tcp(address: forward.bindAddress, port: forward.port)
         guard phase == .open, forwards.contains(where: { $0.place == place }), hasRoomForChannel else {
-            Glibc.close(descriptor)
-            return promise.succeed(OpenFailure(.resourceShortage, "the session takes no more channels"))
+            joint.refuse(OpenFailure(.resourceShortage, "the session takes no more channels"))
+            return joint.part(reset: true)
         }
-        switch Relay.attach(descriptor, isUnix: true, link: link, to: self, id: nil) {
-        case .failure(let failure): promise.succeed(failure)
-        case .success(let relay):
-            var content = ByteBuffer()
-            content.writeSSHString(forward.bindAddress)
-            content.writeInteger(UInt32(forward.port))
-            content.writeSSHString(originator.host)
-            content.writeInteger(originator.port)
-            relay.onOpen = { promise.succeed($0) }
-            openChannel("forwarded-tcpip", content, for: relay)
-        }
+        var content = ByteBuffer()
+        content.writeSSHString(forward.bindAddress)
+        content.writeInteger(UInt32(forward.port))
+        content.writeSSHString(originator.host)
+        content.writeInteger(originator.port)
+        openChannel("forwarded-tcpip", content, for: joint)
     }
 
     // MARK: - Requests on a channel

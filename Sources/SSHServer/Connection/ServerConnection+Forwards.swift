@@ -157,7 +157,7 @@ extension ServerConnection {
             Glibc.close(descriptor)
             return
         }
-        guard case .success(let relay) = Relay.attach(descriptor, isUnix: isUnix, to: self, id: nil) else { return }
-        openChannel(type, content, for: relay)
+        guard case .success(let joint) = Relay.attach(descriptor, isUnix: isUnix, to: self, id: nil) else { return }
+        openChannel(type, content, for: joint)
     }
 }

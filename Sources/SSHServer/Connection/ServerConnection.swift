@@ -52,11 +52,11 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     /// served.
     var blocked = CircularBuffer<ChannelID>()
     var forwards: [RemoteForward] = []
-    /// Bytes of all relays that wait for slow targets.
+    /// Bytes of all channels that wait for slow targets.
     var heldBytes = 0
-    /// Relays whose channels are closed and whose targets have not taken all that came before, oldest first.
-    var lingering: ContiguousArray<Relay> = []
-    /// Each holds a socket.
+    /// Of channels that are closed and whose other ends have not taken all that came before, oldest first.
+    var lingering: ContiguousArray<any BytesHolder> = []
+    /// Most hold a socket.
     static let maximumLingering = 256
     /// The receive windows of all channels together.
     var advertisedWindows = 0
@@ -167,10 +167,9 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         expiryTimer?.cancel()
         aliveTimer?.cancel()
         for index in endpoints.indices { dropEndpoint(at: index, connectionLost: true) }
-        let rest = lingering
-        if !rest.isEmpty {
+        if !lingering.isEmpty {
             reactor.scheduleTask(in: core.configuration.limits.drainTime) {
-                for relay in rest { relay.abandon() }
+                for holder in self.lingering { holder.abandon() }
             }
         }
         for forward in forwards { close(forward, isWithdrawn: hasSaidFarewell) }

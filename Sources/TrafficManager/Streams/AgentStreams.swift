@@ -125,10 +125,7 @@ final class AgentStreams: Sendable {
                 return channel.eventLoop.makeSucceededVoidFuture()
             }
         case .channel(let promise):
-            guard let (one, other) = Destination.pair() else {
-                promise.fail(Failure(description: "no more files can be opened"))
-                return .refused(OpenFailure(.resourceShortage, "no more files can be opened"))
-            }
+            let (one, other) = Destination.pair()
             promise.succeed(one)
             return other
         }
