@@ -14,6 +14,15 @@ package enum AppChannelOptions {
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveSize))
     }
 
+    /// The same for pipes.
+    package static func apply(to bootstrap: NIOPipeBootstrap) -> NIOPipeBootstrap {
+        bootstrap
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveSize))
+    }
+
     /// The same from a channel's initializer: at once, where each option of a bootstrap costs a future.
     package static func set(on channel: any Channel) throws {
         guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }

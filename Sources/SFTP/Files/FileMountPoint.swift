@@ -4,12 +4,16 @@ import Glibc
 /// A directory, or a single file, that is served under a path.
 final class FileMountPoint {
     let components: [Substring]
+    /// A clean path of it, from the root of all: `/hello/data`.
+    let prefix: [UInt8]
     let isReadOnly: Bool
     private let directory: String
     private var descriptor: CInt = -1
+    private var isDirectory = false
 
-    init(_ components: [Substring], directory: String, isReadOnly: Bool) {
+    init(_ components: [Substring], below root: [Substring], directory: String, isReadOnly: Bool) {
         self.components = components
+        prefix = (root + components).flatMap { [UInt8(ascii: "/")] + $0.utf8 }
         self.directory = directory
         self.isReadOnly = isReadOnly
     }
@@ -18,8 +22,13 @@ final class FileMountPoint {
 
     /// The directory or file itself, by O_PATH. Opened when it is first needed: it may come later than the server.
     private func root() throws(SFTPStatus) -> CInt {
-        if descriptor < 0 { descriptor = Glibc.open(directory, CLINUX_O_PATH | O_CLOEXEC) }
-        guard descriptor >= 0 else { throw SFTPStatus(errno: errno) }
+        if descriptor < 0 {
+            let opened = Glibc.open(directory, CLINUX_O_PATH | O_CLOEXEC)
+            var status = stat()
+            guard opened >= 0, fstat(opened, &status) == 0 else { throw SFTPStatus(errno: errno) }
+            descriptor = opened
+            isDirectory = status.st_mode & S_IFMT == S_IFDIR
+        }
         return descriptor
     }
 
@@ -29,10 +38,8 @@ final class FileMountPoint {
     /// A descriptor that the caller closes.
     func open(_ path: String, _ flags: CInt, mode: mode_t = 0) throws(SFTPStatus) -> CInt {
         let root = try root()
-        var status = stat()
-        guard fstat(root, &status) == 0 else { throw SFTPStatus(errno: errno) }
         let found: CInt
-        if status.st_mode & S_IFMT == S_IFDIR {
+        if isDirectory {
             found = clinux_open_in_root(root, path, flags, UInt32(mode))
         } else if path.isEmpty {
             // A file that is mounted alone: the descriptor is opened again.
@@ -50,9 +57,13 @@ final class FileMountPoint {
         _ path: String, _ body: (CInt, String) -> Result
     ) throws(SFTPStatus) -> Result {
         guard !path.isEmpty else { throw SFTPStatus(.permissionDenied, "a mount point stays where it is") }
-        let end = path.lastIndex(of: "/")
-        let parent = try open(end.map { String(path[..<$0]) } ?? "", CLINUX_O_PATH | O_DIRECTORY)
+        guard let end = path.utf8.lastIndex(of: UInt8(ascii: "/")) else {
+            let root = try root()
+            guard isDirectory else { throw SFTPStatus(errno: ENOTDIR) }
+            return body(root, path)
+        }
+        let parent = try open(String(path[..<end]), CLINUX_O_PATH | O_DIRECTORY)
         defer { close(parent) }
-        return body(parent, end.map { String(path[path.index(after: $0)...]) } ?? path)
+        return body(parent, String(path[path.index(after: end)...]))
     }
 }

@@ -23,17 +23,20 @@ package struct FileTree {
 
     /// `root`: where all of it appears, `/hello`.
     package init(root: String, mounts: [Mount]) {
-        self.root = Self.components(root)
+        let root = Self.components(root)
+        self.root = root
         // The most specific is found first.
         self.mounts = mounts.map {
-            FileMountPoint(Self.components($0.path), directory: $0.directory, isReadOnly: $0.isReadOnly)
+            FileMountPoint(
+                Self.components($0.path), below: root, directory: $0.directory, isReadOnly: $0.isReadOnly)
         }.sorted { $0.components.count > $1.components.count }
     }
 
     /// The names of a path from the root, with `..` taken back; above the root is the root.
     private static func components(_ path: String) -> [Substring] {
         var components: [Substring] = []
-        for name in path.split(separator: "/") where name != "." {
+        // As the kernel does: by bytes, whatever mark may follow a slash.
+        for name in path.utf8.split(separator: UInt8(ascii: "/")).map(Substring.init) where name != "." {
             if name == ".." { _ = components.popLast() } else { components.append(name) }
         }
         return components
@@ -42,7 +45,39 @@ package struct FileTree {
     /// A path as it is: absolute, without `.` and `..`.
     func canonical(_ path: String) -> String { "/" + Self.components(path).joined(separator: "/") }
 
+    /// Most paths: those that are clean, and lead to a mount point or below. They are looked at once, as they are.
+    private func placeOfClean(_ path: String) -> FilePlace? {
+        var path = path
+        return path.withUTF8 { bytes in
+            guard bytes.count <= Self.maximumPath, Self.isClean(bytes) else { return nil }
+            for mount in mounts where bytes.starts(with: mount.prefix) {
+                let rest = bytes[mount.prefix.count...]
+                guard let first = rest.first else { return .mounted(mount, path: "") }
+                if first == UInt8(ascii: "/") {
+                    return .mounted(mount, path: String(decoding: rest.dropFirst(), as: UTF8.self))
+                }
+            }
+            return nil
+        }
+    }
+
+    /// Absolute, without NUL, and without names that are empty, `.` or `..`.
+    private static func isClean(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let slash = UInt8(ascii: "/")
+        guard bytes.first == slash, bytes.last != slash else { return false }
+        for index in bytes.indices {
+            switch bytes[index] {
+            case 0: return false
+            // Names that begin with a point are looked at with care.
+            case slash where bytes[index + 1] == slash || bytes[index + 1] == UInt8(ascii: "."): return false
+            default: break
+            }
+        }
+        return true
+    }
+
     func place(_ path: String) throws(SFTPStatus) -> FilePlace {
+        if let place = placeOfClean(path) { return place }
         guard path.utf8.count <= Self.maximumPath else { throw SFTPStatus(.badMessage, "the path is too long") }
         guard !path.utf8.contains(0) else { throw SFTPStatus(.badMessage, "a path has no NUL") }
         let names = Self.components(path)

@@ -169,7 +169,7 @@ package struct SFTPReadAhead {
             }
         case .open:
             var text = rest
-            lastOpen = Self.slice(&text).map { LastOpen(number: id, path: $0) }
+            lastOpen = Self.slice(&text).map { LastOpen(number: id, path: ByteBuffer(bytes: $0.readableBytesView)) }
             guard let path = rest.readInteger(as: UInt32.self) else { break }
             let flags = rest.getInteger(at: rest.readerIndex + Int(path), as: UInt32.self) ?? ~0
             if flags == Self.reads {

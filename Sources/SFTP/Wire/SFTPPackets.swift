@@ -25,7 +25,11 @@ struct SFTPPackets {
     }
 
     mutating func next() -> Next? {
-        guard let length = received.getInteger(at: received.readerIndex, as: UInt32.self) else { return nil }
+        guard let length = received.getInteger(at: received.readerIndex, as: UInt32.self) else {
+            // Whoever has given it reads into the same memory again, unless somebody holds it.
+            if received.readableBytes == 0 { received = ByteBuffer() }
+            return nil
+        }
         guard length >= 5, length <= limit else { return .broken(length: length) }
         return received.readSlice(length: 4 + Int(length)).map(Next.packet)
     }

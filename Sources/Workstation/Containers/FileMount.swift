@@ -134,31 +134,23 @@ final class FileMount {
 
     private func start(_ completion: @escaping (WorkstationError?) -> Void) {
         state = .starting
-        var pair: [CInt] = [-1, -1]
-        guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
-            return completion(WorkstationError("no sockets left: \(SystemError.text(errno))"))
+        guard let requests = MountPipe(), let answers = MountPipe() else {
+            return completion(WorkstationError("no pipes left: \(SystemError.text(errno))"))
         }
-        let (near, far) = (pair[0], pair[1])
-        AppChannelOptions.apply(to: ClientBootstrap(group: pool.eventLoop)).withConnectedSocket(near)
+        AppChannelOptions.apply(to: NIOPipeBootstrap(group: pool.eventLoop))
+            .takingOwnershipOfDescriptors(input: requests.takeReader(), output: answers.takeWriter())
             .assumeIsolated().whenComplete { [weak self] result in
                 guard let self, case .success(let app) = result,
                     (try? app.pipeline.syncOperations.addHandler(ReadAheadHandler())) != nil
-                else {
-                    close(far)
-                    return completion(WorkstationError("no sockets left"))
-                }
+                else { return completion(WorkstationError("no pipes left")) }
                 self.pool.open(self.target, originator: Originator(nil), glueTo: app) { [weak self] result in
                     switch result {
                     case .failure(let error):
-                        close(far)
                         app.close(promise: nil)
                         completion(WorkstationError(error.text))
                     case .success:
-                        guard let self, self.state == .starting else {
-                            close(far)
-                            return app.close(promise: nil)
-                        }
-                        self.run(far, app, completion)
+                        guard let self, self.state == .starting else { return app.close(promise: nil) }
+                        self.run(reads: answers.takeReader(), writes: requests.takeWriter(), app, completion)
                     }
                 }
             }
@@ -175,10 +167,15 @@ final class FileMount {
         return entrance + ["sshfs", "-f", "-o", options.joined(separator: ","), ":/\(source)", directory]
     }
 
-    private func run(_ socket: CInt, _ app: any Channel, _ completion: @escaping (WorkstationError?) -> Void) {
-        defer { close(socket) }
+    private func run(
+        reads: CInt, writes: CInt, _ app: any Channel, _ completion: @escaping (WorkstationError?) -> Void
+    ) {
+        defer {
+            close(reads)
+            close(writes)
+        }
         do throws(WorkstationError) {
-            process = try MountProcess(arguments, socket: socket, on: pool.eventLoop) { [weak self] text in
+            process = try MountProcess(arguments, input: reads, output: writes, on: pool.eventLoop) { [weak self] text in
                 self?.ended(app, text)
             }
         } catch {

@@ -2,7 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// sshfs in the foreground, whose standard input and output are a socket. Confined to an event loop.
+/// sshfs in the foreground, whose requests and answers go through pipes. Confined to an event loop.
 final class MountProcess {
     /// What it says is not more than that.
     private static let longestText = 4096
@@ -15,13 +15,13 @@ final class MountProcess {
 
     /// Calls `ended` once, with what it wrote to its standard error.
     init(
-        _ command: [String], socket: CInt, on eventLoop: any EventLoop, ended: @escaping (String) -> Void
+        _ command: [String], input: CInt, output: CInt, on eventLoop: any EventLoop, ended: @escaping (String) -> Void
     ) throws(WorkstationError) {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw WorkstationError("a pipe: \(SystemError.text(errno))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         do throws(StartedProcess.Failure) {
-            id = try StartedProcess.start(command, input: socket, output: socket, errors: ends[1])
+            id = try StartedProcess.start(command, input: input, output: output, errors: ends[1])
             close(ends[1])
         } catch {
             for end in ends { close(end) }
