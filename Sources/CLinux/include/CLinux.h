@@ -36,7 +36,6 @@ int clinux_try_namespaces(void);
 /* Opens a path as if the directory `root` were the root: neither `..` nor a link leads out of it (openat2(2),
  * RESOLVE_IN_ROOT). Returns a descriptor or -errno. The second does the same step by step, where that call is missing. */
 #define CLINUX_O_PATH 010000000
-#define CLINUX_F_SETPIPE_SZ 1031
 #define CLINUX_O_TMPFILE 020200000
 int clinux_open_in_root(int root, const char *path, int flags, unsigned mode);
 int clinux_walk_in_root(int root, const char *path, int flags, unsigned mode);

@@ -14,7 +14,7 @@ package enum AppChannelOptions {
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveSize))
     }
 
-    /// The same for pipes.
+    /// The same for descriptors of either direction.
     package static func apply(to bootstrap: NIOPipeBootstrap) -> NIOPipeBootstrap {
         bootstrap
             .channelOption(.autoRead, value: false)

@@ -134,15 +134,15 @@ final class FileMount {
 
     private func start(_ completion: @escaping (WorkstationError?) -> Void) {
         state = .starting
-        guard let requests = MountPipe(), let answers = MountPipe() else {
-            return completion(WorkstationError("no pipes left: \(SystemError.text(errno))"))
+        guard let requests = MountSockets(), let answers = MountSockets() else {
+            return completion(WorkstationError("no sockets left: \(SystemError.text(errno))"))
         }
         AppChannelOptions.apply(to: NIOPipeBootstrap(group: pool.eventLoop))
             .takingOwnershipOfDescriptors(input: requests.takeReader(), output: answers.takeWriter())
             .assumeIsolated().whenComplete { [weak self] result in
                 guard let self, case .success(let app) = result,
                     (try? app.pipeline.syncOperations.addHandler(ReadAheadHandler())) != nil
-                else { return completion(WorkstationError("no pipes left")) }
+                else { return completion(WorkstationError("no sockets left")) }
                 self.pool.open(self.target, originator: Originator(nil), glueTo: app) { [weak self] result in
                     switch result {
                     case .failure(let error):

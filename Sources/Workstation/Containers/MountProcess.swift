@@ -2,7 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// sshfs in the foreground, whose requests and answers go through pipes. Confined to an event loop.
+/// sshfs in the foreground, whose requests and answers go through sockets. Confined to an event loop.
 final class MountProcess {
     /// What it says is not more than that.
     private static let longestText = 4096
