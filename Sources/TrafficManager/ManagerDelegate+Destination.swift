@@ -38,7 +38,13 @@ extension ManagerDelegate {
         _ host: String, port: UInt16, isAlias: Bool, on eventLoop: any EventLoop
     ) -> EventLoopFuture<Result<[Endpoint], OpenFailure>> {
         if let address = IPAddress(host) {
-            return eventLoop.makeSucceededFuture(endpoints(of: host, addresses: [address], port: port))
+            let outcome = endpoints(of: host, addresses: [address], port: port)
+            guard let pods, configuration.egress.verdict(on: address) == .outsideCluster else {
+                return eventLoop.makeSucceededFuture(outcome)
+            }
+            return pods.contains(address, on: eventLoop).map { isPod in
+                isPod ? .success([Endpoint(address: address, port: port)]) : outcome
+            }
         }
         guard HostName(host) != nil else {
             return eventLoop.makeSucceededFuture(

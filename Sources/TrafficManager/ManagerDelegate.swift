@@ -27,6 +27,7 @@ package struct ManagerDelegate: SSHServerDelegate {
     private let datagrams: DatagramService?
     private let intercepts: InterceptService?
     private let agents: AgentAuthenticator?
+    let pods: PodAddresses?
 
     /// Who traffic agents log in as.
     package static let agentUser = "agent"
@@ -34,8 +35,9 @@ package struct ManagerDelegate: SSHServerDelegate {
     package init(
         configuration: Configuration, directory: Directory, resolver: SystemResolver, commands: ManagerCommands,
         services: [ReservedName: ServiceHandler], datagrams: DatagramService? = nil,
-        intercepts: InterceptService? = nil, agents: AgentAuthenticator? = nil
+        intercepts: InterceptService? = nil, agents: AgentAuthenticator? = nil, pods: PodAddresses? = nil
     ) {
+        self.pods = pods
         self.agents = agents
         self.intercepts = intercepts
         self.configuration = configuration

@@ -42,12 +42,13 @@ struct AdministrationOptions: ParsableArguments {
 
     /// Does something with the cluster, with a line of progress; an error is one line.
     func run<Result: Sendable>(
-        _ what: String, image: String? = nil, namespaces: [String] = [],
+        _ what: String, image: String? = nil, namespaces: [String] = [], arguments: [String] = [],
         _ body: (ClusterAdministration) async throws -> Result
     ) async throws -> Result {
         let progress = Progress(what)
         let cluster = try ClusterAdministration(
-            try settings(image: image), namespaces: namespaces, progress: { progress.show($0) })
+            try settings(image: image), namespaces: namespaces, arguments: arguments,
+            progress: { progress.show($0) })
         do {
             let result = try await body(cluster)
             await progress.stop()

@@ -13,6 +13,9 @@ struct Install: ConcurrentCommand {
             traffic-manager, and waits until it runs. What is there already is made to be of this version. telepresence \
             connect does the same where there is no manager, for those who may.
 
+            Workstations route the nodes' networks of pods, if they may be asked for, and the smallest networks that hold all \
+            addresses of Services and pods that are known; --pod-cidr and --service-cidr say it better.
+
             With --namespaced it may look at and change these namespaces alone, and nothing cluster-wide is made.
 
             EXAMPLES
@@ -47,6 +50,18 @@ struct Install: ConcurrentCommand {
         help: ArgumentHelp("A namespace it serves, and no other; may be repeated.", valueName: "namespace"))
     var namespaced: [String] = []
 
+    @Option(
+        name: [.customLong("pod-cidr"), .customLong("pod-subnet")],
+        help: ArgumentHelp(
+            "Where the pods are, instead of what the nodes and the addresses that are known say; may be repeated.",
+            valueName: "cidr"))
+    var podCIDR: [String] = []
+
+    @Option(
+        name: [.customLong("service-cidr"), .customLong("service-subnet")],
+        help: ArgumentHelp("The same for the Services.", valueName: "cidr"))
+    var serviceCIDR: [String] = []
+
     @Flag(name: .long, help: "Print the objects and make none.")
     var dryRun = false
 
@@ -59,6 +74,11 @@ struct Install: ConcurrentCommand {
                 throw ValidationError("--namespaced '\(name.shown)': \(problem)")
             }
         }
+        for (flag, values) in [("--pod-cidr", podCIDR), ("--service-cidr", serviceCIDR)] {
+            for value in values where NetworkPrefix(value) == nil {
+                throw ValidationError("\(flag) '\(value.shown)': expected a network, such as 10.42.0.0/16")
+            }
+        }
         if output == .yaml, !dryRun { throw ValidationError("--output yaml needs --dry-run") }
         if output == .text, dryRun { throw ValidationError("--dry-run prints yaml or json") }
     }
@@ -67,7 +87,7 @@ struct Install: ConcurrentCommand {
         guard !dryRun else { return try await printObjects() }
         let settings = try options.settings(image: image)
         let (key, namespace) = try await options.run(
-            "Installing the traffic manager", image: image, namespaces: namespaced
+            "Installing the traffic manager", image: image, namespaces: namespaced, arguments: arguments
         ) { (try await $0.install(), $0.managerNamespace) }
         if output == .json {
             let installed = Installed(namespace: namespace, image: settings.image, hostKey: key.fingerprint)
@@ -78,8 +98,15 @@ struct Install: ConcurrentCommand {
             to: STDOUT_FILENO)
     }
 
+    /// Of the manager's.
+    private var arguments: [String] {
+        podCIDR.flatMap { ["--pod-cidr", $0] } + serviceCIDR.flatMap { ["--service-cidr", $0] }
+    }
+
     private func printObjects() async throws {
-        let objects = try await options.run("Asking the cluster", image: image, namespaces: namespaced) {
+        let objects = try await options.run(
+            "Asking the cluster", image: image, namespaces: namespaced, arguments: arguments
+        ) {
             try await $0.dryRun()
         }
         if output == .json {

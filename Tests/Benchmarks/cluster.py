@@ -1,5 +1,6 @@
 """The rows of Kubernetes: a workstation of its own beside the real cluster of scripts/cluster, and kubectl."""
 
+import glob
 import json
 import os
 import shutil
@@ -166,6 +167,18 @@ ip route add {API}/32 via {NEXT}; ip route add default via {NOBODY}""")
         # What may be reached are the addresses of Services.
         self.kubectl("expose", "pod", "target", f"--port={PORT}")
         return self.kubectl("get", "pod", "target", "-o", "jsonpath={.status.podIP}").strip()
+
+    def share_processors(self, pid, pod):
+        """A process gets what that pod's do: beside programs without a cgroup of their own it is less."""
+        uid = self.kubectl("get", pod, "-o", "jsonpath={.metadata.uid}").strip()
+        places = [name for root in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup")
+                  for name in glob.glob(f"{root}/**/*pod{uid}*/*/cgroup.procs", recursive=True)]  # fmt: skip
+        for place in places:
+            if open(place).read().strip():
+                with open(place, "w") as file:
+                    file.write(str(pid))
+                return
+        raise Failure(f"no cgroup of {pod}")
 
     def port_forward(self, pod, port, *program):
         """The process, kubectl's or another's, and the port of the workstation that leads there."""
@@ -355,7 +368,10 @@ def cluster_direct(bench, site):
     reached(site, (bulk.pod, PORT))
     plain = Site(bench)
     try:
-        address = plain.connect(plain.server(HelloManager))
+        manager = plain.server(HelloManager)
+        address = plain.connect(manager)
+        site.share_processors(manager.pid, site.manager_pod())
+        site.share_processors(plain.target.process.pid, "pod/target")
 
         def theirs(direction):
             result = plain.load(direction, address, bulk.milliseconds, 0)

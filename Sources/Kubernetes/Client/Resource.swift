@@ -36,6 +36,8 @@ package struct Resource: Hashable, Sendable {
     package static let serviceAccounts = Resource("", "v1", "serviceaccounts", "ServiceAccount")
     package static let namespaces = Resource("", "v1", "namespaces", "Namespace", isNamespaced: false)
     package static let nodes = Resource("", "v1", "nodes", "Node", isNamespaced: false)
+    package static let serviceCIDRs = Resource(
+        "networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", isNamespaced: false)
     package static let deployments = Resource("apps", "v1", "deployments", "Deployment")
     package static let statefulSets = Resource("apps", "v1", "statefulsets", "StatefulSet")
     package static let replicaSets = Resource("apps", "v1", "replicasets", "ReplicaSet")

@@ -24,7 +24,8 @@ package final class ChannelEnd: Sendable {
         guard !isTaken.exchange(true, ordering: .relaxed) else {
             return completion(.failure(OpenFailure(.connectFailed, "the channel has been taken")))
         }
-        meeting.arrive(Meeting.Guest(connection: connection, completion: NIOLoopBound(completion, eventLoop: connection.reactor)))
+        meeting.arrive(
+            Meeting.Guest(connection: connection, completion: NIOLoopBound(completion, eventLoop: connection.reactor)))
     }
 
     deinit { if !isTaken.load(ordering: .relaxed) { meeting.isMissed() } }

@@ -21,6 +21,7 @@ package struct Manager: Sendable {
     private let overview: ManagerOverview
     private let intercepts: InterceptService
     private let api: APIServer
+    private let networks: ClusterNetworks?
     private let ssh: SSHServer
     private let logger: Logger
 
@@ -31,8 +32,12 @@ package struct Manager: Sendable {
         raiseFileDescriptorLimit()
         var hostKeys: [PrivateKey] = []
         for file in configuration.hostKeyFiles { hostKeys.append(try HostKeyFile.read(file)) }
+        let pods: PodAddresses?
+        let networks: ClusterNetworks?
         switch configuration.source {
         case .file(let file):
+            pods = nil
+            networks = nil
             client = nil
             workloads = nil
             do throws(InputError) {
@@ -53,6 +58,8 @@ package struct Manager: Sendable {
                 client: client, namespaces: cluster.namespaces, clusterDomain: configuration.clusterDomain,
                 logger: logger)
             self.directory = directory
+            pods = PodAddresses(client: client, namespaces: cluster.namespaces)
+            networks = ClusterNetworks(client: client, logger: logger)
             workloads = cluster.agents.map { agents in
                 WorkloadService(
                     client: client, namespaces: cluster.namespaces,
@@ -75,7 +82,10 @@ package struct Manager: Sendable {
         let intercepts = intercepts
         overview = ManagerOverview(
             egress: configuration.delegate.egress.mode.rawValue, now: clock, services: { list.infos },
-            cluster: { ClusterInfo(services.snapshot, namespace: namespace, subnets: subnets) },
+            cluster: {
+                let told = subnets.isEmpty ? networks?.subnets ?? [] : subnets
+                return ClusterInfo(services.snapshot, namespace: namespace, subnets: told)
+            },
             datagrams: { datagrams.figures }, directoryProblem: { services.problem },
             intercepts: intercepts)
         let group = MultiThreadedEventLoopGroup.singleton
@@ -92,13 +102,15 @@ package struct Manager: Sendable {
                 .sftp: { channel, session in FileSession.serve(channel, session: session, intercepts: intercepts) },
                 .agent: { channel, session in intercepts.accept(channel, session: session) },
             ],
-            datagrams: datagrams, intercepts: intercepts, agents: client.map { AgentAuthenticator(client: $0) })
+            datagrams: datagrams, intercepts: intercepts, agents: client.map { AgentAuthenticator(client: $0) },
+            pods: pods)
         var sshConfiguration = SSHServerConfiguration(
             listen: configuration.sshListen, hostKeys: hostKeys, authorizedKeys: authorizedKeys.source)
         sshConfiguration.tokenUser = client == nil ? nil : ManagerDelegate.agentUser
         sshConfiguration.limits = configuration.limits
         sshConfiguration.softwareVersion = ManagerVersion.sshSoftware
         self.api = api
+        self.networks = networks
         self.logger = logger
         ssh = SSHServer(configuration: sshConfiguration, delegate: delegate, group: group, logger: logger)
         for key in hostKeys {
@@ -117,8 +129,10 @@ package struct Manager: Sendable {
     /// Serves until SIGTERM or SIGINT, gracefully; a second one ends the process at once. SIGHUP reads the files again.
     package func run() async throws {
         overview.attach(ssh)
-        let services: [any ServiceLifecycle.Service] =
-            [directory, authorizedKeys] + (workloads.map { [$0] } ?? []) + [api, ssh]
+        var services: [any ServiceLifecycle.Service] = [directory, authorizedKeys]
+        if let workloads { services.append(workloads) }
+        if let networks { services.append(networks) }
+        services += [api, ssh]
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) }, logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.shutdownDuration

@@ -11,7 +11,7 @@ package struct ClusterAdministration: Sendable {
     private let progress: @Sendable (String) -> Void
 
     package init(
-        _ settings: ClusterSettings, namespaces: [String] = [],
+        _ settings: ClusterSettings, namespaces: [String] = [], arguments: [String] = [],
         progress: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(WorkstationError) {
         let access = try settings.access()
@@ -24,6 +24,7 @@ package struct ClusterAdministration: Sendable {
         var manifests = ManagerManifests(
             namespace: settings.managerNamespace ?? client.access.namespace, image: settings.image)
         manifests.namespaces = namespaces
+        manifests.arguments = arguments
         self.manifests = manifests
         self.progress = progress
     }

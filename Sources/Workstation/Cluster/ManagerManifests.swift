@@ -74,11 +74,12 @@ package struct ManagerManifests: Sendable {
         ]
     ]
 
-    /// Cluster-wide by their nature: whether an agent's token is one, and where pods are.
+    /// Cluster-wide by their nature: whether an agent's token is one, and where pods and Services are.
     private static let clusterRules: [JSONValue] = [
         rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
         rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
         rule("", ["nodes"], ["get", "list"]),
+        rule("networking.k8s.io", ["servicecidrs"], ["get", "list"]),
     ]
 
     private var clusterName: String { "\(Self.name)-\(namespace)" }

@@ -175,7 +175,8 @@ final class FileMount {
             close(writes)
         }
         do throws(WorkstationError) {
-            process = try MountProcess(arguments, input: reads, output: writes, on: pool.eventLoop) { [weak self] text in
+            process = try MountProcess(arguments, input: reads, output: writes, on: pool.eventLoop) {
+                [weak self] text in
                 self?.ended(app, text)
             }
         } catch {

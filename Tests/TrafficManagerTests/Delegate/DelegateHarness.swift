@@ -61,9 +61,10 @@ struct DelegateHarness {
 
     let delegate: ManagerDelegate
 
-    /// `configuration` is the flags, `names` what the host's resolver knows.
+    /// `configuration` is the flags, `names` what the host's resolver knows, `pods` what the API server does.
     init(
-        _ configuration: ManagerDelegate.Configuration = .init(), names: [String: [String]] = [:]
+        _ configuration: ManagerDelegate.Configuration = .init(), names: [String: [String]] = [:],
+        pods: PodAddresses? = nil
     ) throws {
         let stream = try ObjectStream(reading: Array(Self.objects.utf8), file: "services.yaml")
         let directory = Directory(DirectorySnapshot(objects: stream.objects))
@@ -83,7 +84,7 @@ struct DelegateHarness {
                 return addresses.compactMap { IPAddress($0) }
             },
             commands: ManagerCommands(overview: overview, now: { 0 }), services: [.api: serve, .dns: serve],
-            intercepts: intercepts)
+            intercepts: intercepts, pods: pods)
     }
 
     /// `10.42.0.5:8080`, `service`, or `2: why not`.
