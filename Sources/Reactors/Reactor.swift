@@ -74,7 +74,10 @@ package final class Reactor: EventLoop, @unchecked Sendable {
             swap(&again, &againBefore)
             wait(timeout: timeout)
             readModerated()
-            for source in againBefore { source.act() }
+            for source in againBefore {
+                source.calls -= 1
+                source.act()
+            }
             againBefore.removeAll(keepingCapacity: true)
             runTimers()
             runTasks()
@@ -194,7 +197,10 @@ package final class Reactor: EventLoop, @unchecked Sendable {
     }
 
     /// `act()` is called in the next turn.
-    package func callAgain(_ source: ReactorSource) { again.append(source) }
+    package func callAgain(_ source: ReactorSource) {
+        source.calls += 1
+        again.append(source)
+    }
 
     /// `flushTurn()` is called at the end of this turn.
     package func callAtEnd(_ source: ReactorSource) {

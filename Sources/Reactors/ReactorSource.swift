@@ -2,12 +2,14 @@ import CLinux
 import Glibc
 import NIOCore
 
-/// A socket of a reactor, and what its owner does with it. Touched only on the reactor's thread.
+/// A socket of a reactor, and what its owner does with it. Touched only on the thread of the reactor, which may become another.
 open class ReactorSource: @unchecked Sendable {
-    package final let reactor: Reactor
+    package private(set) final var reactor: Reactor
     /// -1 once it is closed.
     package private(set) final var descriptor: CInt
     final var isTouched = false
+    /// Of `act`, that are asked for and have not come.
+    final var calls = 0
     /// There may be more to read than was read.
     package final var isReadable = false
     /// The peer has ended, or the connection is broken: it is read to its end.
@@ -47,6 +49,25 @@ open class ReactorSource: @unchecked Sendable {
         if moderation.isModerated { reactor.setModerated(self, false) }
         if reset { clinux_reset(descriptor) } else { close(descriptor) }
         descriptor = -1
+    }
+
+    // MARK: Moving
+
+    /// Nothing of it is on the reactor's lists, so that it can leave.
+    package final var canLeave: Bool { !isClosed && !isTouched && calls == 0 && !moderation.isModerated }
+
+    /// Leaves its reactor, which does not watch it any more. Nobody on this thread touches it afterwards; `arrive` is called
+    /// on the thread of the other.
+    package final func leave(for next: Reactor) {
+        assert(canLeave, "the reactor would come back to it")
+        reactor.forget(self)
+        reactor = next
+    }
+
+    /// Is watched by its reactor, which says what has become ready before, too. Returns an errno.
+    package final func arrive() -> CInt {
+        assert(reactor.inEventLoop, "it belongs to another thread")
+        return reactor.add(self)
     }
 
     /// Gives the descriptor, which is not watched any more, to somebody who does not use this reactor.

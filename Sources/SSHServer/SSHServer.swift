@@ -11,7 +11,7 @@ import Synchronization
 /// An SSH server that forwards: it accepts connections, logs users in by public key, and joins channels to the
 /// destinations its delegate names.
 package final class SSHServer: Service, ServerObserving, Sendable {
-    private let core: ServerCore
+    let core: ServerCore
     private let listeners = NIOLockedValueBox<[ListeningSocket]>([])
     private let nextReactor = Atomic<Int>(0)
 

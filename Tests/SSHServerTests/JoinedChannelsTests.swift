@@ -2,6 +2,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import Reactors
 import SSHProtocol
+import Synchronization
 import Testing
 
 @testable import SSHServer
@@ -196,6 +197,120 @@ import Testing
             // One that the owner does not take is refused to whoever asks.
             _ = try await owner.forward("virtual", 80, cancel: true)
             await #expect(throws: OpenFailure.self) { try await caller.openTCP("owner") }
+        }
+    }
+
+    /// A session whose forward `owner` leads to, on the second reactor; another on the first; and both as the server has them.
+    private static func withOwner(
+        _ body: (_ server: TestServer, _ owner: SSHTestClient, _ caller: SSHTestClient, _ home: () -> Bool) async throws
+            -> Void
+    ) async throws {
+        try await TestServer.with { server in
+            let owner = try await logIn(server, at: 1)
+            #expect(try await owner.forward("virtual", 80).0)
+            let ofOwner = try #require(await server.server.sessions().first).identity.id
+            let caller = try await logIn(server, at: 0)
+            let ofCaller = try #require(await server.server.sessions().last).identity.id
+            server.delegate["owner"] = .forward(ForwardDestination(session: ofOwner, bindAddress: "virtual", port: 80))
+            let (one, other) = (server.server.core.session(ofOwner), server.server.core.session(ofCaller))
+            try await body(server, owner, caller) {
+                one?.home.withLock { $0 } === other?.home.withLock { $0 }
+            }
+        }
+    }
+
+    /// Both ways on a channel to the owner, which is the `index`th that it gets.
+    private static func talk(_ owner: SSHTestClient, _ caller: SSHTestClient, _ index: Int) async throws {
+        let id = try await caller.openTCP("owner")
+        let incoming = try await owner.seen.wait("channel") { $0.incoming.count > index }.incoming[index]
+        try await caller.send("GET", on: id)
+        try await owner.seen.wait("request") { String(buffer: $0.channel(incoming.id).data) == "GET" }
+        try await owner.send("OK", on: incoming.id)
+        try await caller.seen.wait("answer") { String(buffer: $0.channel(id).data) == "OK" }
+        try await caller.close(id)
+        try await caller.seen.wait("CLOSE") { $0.channel(id).isClosed }
+        try await owner.seen.wait("CLOSE") { $0.channel(incoming.id).isClosed }
+    }
+
+    @Test("a quiet session moves to the reactor of the one that it leads to, with all that it has")
+    func moves() async throws {
+        try #require(Reactor.all.count > 1, "this machine has one processor")
+        try await Self.withOwner { server, owner, caller, isTogether in
+            let target = try await server.target("echo", .echo)
+            let echo = try await caller.openTCP("echo")
+            try await caller.send("before", on: echo)
+            try await caller.seen.wait("echo") { $0.channel(echo).received == 6 }
+            #expect(!isTogether())
+            try await Self.talk(owner, caller, 0)
+            #expect(isTogether())
+            // What it had goes on, and so does all that is asked of it.
+            try await caller.send("after", on: echo)
+            try await caller.seen.wait("echo") { String(buffer: $0.channel(echo).data) == "beforeafter" }
+            try await Self.talk(owner, caller, 1)
+            try await caller.rekey()
+            try await caller.seen.wait("keys") { $0.rekeys == 1 }
+            #expect(await server.server.sessions().count == 2)
+            try await caller.hangUp()
+            #expect(try await target.connection().seen.wait("end") { $0.isClosed }.wasReset)
+            await target.stop()
+        }
+    }
+
+    @Test("one with something under way stays, and is served all the same")
+    func stays() async throws {
+        try #require(Reactor.all.count > 1, "this machine has one processor")
+        try await Self.withOwner { server, owner, caller, isTogether in
+            let stalled = try await server.target("stalled", .stalled)
+            let slow = try await caller.openTCP("stalled")
+            try await caller.send(ByteBuffer(repeating: 0x61, count: 8 << 20), on: slow)
+            _ = try await stalled.connection()
+            _ = try await server.statistics { $0.bytesReceived > 1 << 20 }
+            try await Self.talk(owner, caller, 0)
+            #expect(!isTogether())
+            await stalled.stop()
+        }
+    }
+
+    @Test("many that ask at once move their session once, and are all served")
+    func many() async throws {
+        try #require(Reactor.all.count > 1, "this machine has one processor")
+        try await Self.withOwner { _, owner, caller, isTogether in
+            var ids: [ChannelID] = []
+            for _ in 0..<200 { ids.append(try await caller.requestTCP("owner")) }
+            for id in ids { try await caller.opened(id) }
+            let incoming = try await owner.seen.wait("channels") { $0.incoming.count == 200 }.incoming
+            for (number, id) in ids.enumerated() { try await caller.send("\(number)", on: id) }
+            for (number, one) in incoming.enumerated() {
+                try await owner.seen.wait("number") { String(buffer: $0.channel(one.id).data) == "\(number)" }
+            }
+            _ = isTogether()
+            try await owner.hangUp()
+            for id in ids {
+                let seen = try await caller.seen.wait("CLOSE") { $0.channel(id).isClosed }
+                #expect(!seen.channel(id).hasEnded)
+            }
+        }
+    }
+
+    @Test("sessions that end while others move to them or they move themselves harm nobody")
+    func races() async throws {
+        try await TestServer.with { server in
+            for round in 0..<60 {
+                let owner = try await Self.logIn(server, at: round)
+                #expect(try await owner.forward("virtual", 80).0)
+                let session = try #require(await server.server.sessions().last).identity.id
+                server.delegate["owner"] = .forward(
+                    ForwardDestination(session: session, bindAddress: "virtual", port: 80))
+                let callers = [try await Self.logIn(server, at: round + 1), try await Self.logIn(server, at: round)]
+                for caller in callers { for _ in 0..<3 { _ = try await caller.requestTCP("owner") } }
+                switch round % 3 {
+                case 0: try await owner.hangUp()
+                case 1: try await callers[0].hangUp()
+                default: _ = await server.server.sessions()
+                }
+                for client in [owner] + callers { try await client.hangUp() }
+            }
+            _ = try await server.statistics { $0.channelsActive == 0 && $0.sessionsActive == 0 }
         }
     }
 }

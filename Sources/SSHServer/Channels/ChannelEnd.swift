@@ -79,10 +79,10 @@ private final class Meeting: Sendable {
     private static let missed = OpenFailure(.connectFailed, "the other end is gone")
 
     private func join(_ one: Guest, _ other: Guest) {
-        if Splice.canJoin(one.connection, other.connection) {
-            let (first, second) = Splice.pair(one.connection, other.connection)
-            one.finish { _ in .success(.splice(first)) }
-            other.finish { _ in .success(.splice(second)) }
+        if other.connection.shares(with: one.connection) {
+            let (first, second) = Splice.pair(other.connection, one.connection)
+            one.finish { _ in .success(.splice(second)) }
+            other.finish { _ in .success(.splice(first)) }
             return
         }
         guard let (near, far) = SocketPair.make() else {

@@ -66,6 +66,11 @@ final class DialChannel: @unchecked Sendable {
             })
     }
 
+    /// Nothing waits for the client, and no target is being connected.
+    var isQuiet: Bool {
+        pending.readableBytes == 0 && dials.values.allSatisfy { $0 == nil }
+    }
+
     /// Opens the channel for a connected target, and says whose it is.
     private func join(_ dialID: UInt32, _ joint: Joint) {
         var place = ByteBuffer()

@@ -404,6 +404,12 @@ final class Relay: ReactorSource, BytesHolder, @unchecked Sendable {
         connection.scheduleFlush()
     }
 
+    /// Nothing is on its way in either direction.
+    var isQuiet: Bool {
+        canLeave && isOpen && !isListed && !isBlocked && isTargetWritable && backlog.readableBytes == 0
+            && parked.readableBytes == 0
+    }
+
     // MARK: - Parting
 
     /// The channel is gone. What was received before an EOF is delivered still; without one the target is reset.

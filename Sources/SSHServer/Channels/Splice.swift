@@ -39,15 +39,11 @@ final class Splice: BytesHolder, @unchecked Sendable {
     /// Two that lead into each other. Both sessions are on one reactor, and not the same: one that seals for itself what it
     /// has just opened would write while it reads.
     static func pair(_ one: ServerConnection, _ other: ServerConnection) -> (Splice, Splice) {
-        assert(canJoin(one, other), "sockets are for those")
+        assert(one.shares(with: other), "sockets are for those")
         let pair = (Splice(one), Splice(other))
         pair.0.other = pair.1
         pair.1.other = pair.0
         return pair
-    }
-
-    static func canJoin(_ one: ServerConnection, _ other: ServerConnection) -> Bool {
-        one.reactor === other.reactor && one !== other
     }
 
     // MARK: - From our peer to the other's

@@ -63,6 +63,12 @@ extension ServerConnection {
             keyComment: authentication.comment,
             clientVersion: String(transport.peerVersion.dropFirst("SSH-2.0-".count)), sourceAddress: source,
             connectedAt: now, permissions: permissions)
+        if let expires = permissions.expires {
+            // What the key permits ends when the key does, also for a tunnel that is up. The second it names belongs to
+            // it still, as for a login.
+            let remaining = max(0, min(expires - now, Int64(Int32.max))) + 1
+            expiry = .now() + .seconds(remaining)
+        }
         self.identity = identity
         self.permissions = permissions
         self.authentication = nil
@@ -77,14 +83,6 @@ extension ServerConnection {
                 "kex": "\(transport.keyExchangeName)",
             ])
         announceHostKeys()
-        if let expires = permissions.expires {
-            // What the key permits ends when the key does, also for a tunnel that is up. The second it names belongs to
-            // it still, as for a login.
-            let remaining = max(0, min(expires - now, Int64(Int32.max))) + 1
-            expiryTimer = reactor.scheduleTask(in: .seconds(remaining)) {
-                self.disconnect(Disconnect(.byApplication, "the key has expired"))
-            }
-        }
     }
 
     /// Tells the client all host keys, once, so that it can learn new ones (draft-miller-sshm-hostkey-update).

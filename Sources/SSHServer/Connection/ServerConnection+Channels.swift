@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import Reactors
 import SSHProtocol
+import Synchronization
 
 extension ServerConnection {
     /// Acts on a message of the connection protocol.
@@ -294,6 +295,12 @@ extension ServerConnection {
         completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         guard let identity, let permissions, !isClosed else { return }
+        let finish = completion
+        let completion: (Result<Joint, OpenFailure>) -> Void = { result in
+            self.unansweredDials -= 1
+            finish(result)
+        }
+        unansweredDials += 1
         let eventLoop = reactor
         let destination: EventLoopFuture<Destination>
         let name: String
@@ -333,15 +340,17 @@ extension ServerConnection {
                     completion(result)
                 }
             case .success(.addresses(let addresses)):
+                // From now on there is a dialer, which may be cancelled.
+                self.unansweredDials -= 1
                 guard self.phase == .open else { return }
                 Dialer.dial(
                     addresses, timeout: self.core.configuration.limits.connectTimeout, for: self, channel: channel,
                     began: began,
                     completion: { result in
                         if case .failure(let failure) = result {
-                            return self.refuse(name, failure, counted: "connect-failed", completion)
+                            return self.refuse(name, failure, counted: "connect-failed", finish)
                         }
-                        completion(result)
+                        finish(result)
                     })
             }
         }
@@ -385,23 +394,28 @@ extension ServerConnection {
             }
     }
 
-    /// Joins a channel to one of another session: by a pair of sockets, if that is on another reactor.
+    /// Joins a channel to one of another session: on that one's reactor, or else by a pair of sockets.
     private func connectForward(
-        _ forward: ForwardDestination, from originator: (host: String, port: UInt32),
+        _ forward: ForwardDestination, from originator: (host: String, port: UInt32), mayMove: Bool = true,
         _ completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         guard let other = core.session(forward.session) else {
             return completion(.failure(OpenFailure(.connectFailed, "the session has ended")))
         }
-        if Splice.canJoin(self, other) {
+        if shares(with: other) {
             let (near, far) = Splice.pair(self, other)
             far.onOpen = { failure in completion(failure.map { .failure($0) } ?? .success(.splice(near))) }
             return other.openForward(forward, for: .splice(far), from: originator)
         }
+        if mayMove, other !== self, forwards.isEmpty {
+            return move(to: other.home.withLock { $0 }) {
+                self.connectForward(forward, from: originator, mayMove: false, completion)
+            }
+        }
         guard let (ours, theirs) = SocketPair.make() else { return completion(.failure(.noFiles)) }
         let link = RelayLink()
         let promise = reactor.makePromise(of: OpenFailure?.self)
-        other.reactor.execute {
+        other.onReactor {
             switch Relay.attach(theirs, isUnix: true, link: link, to: other, id: nil) {
             case .failure(let failure): promise.succeed(failure)
             case .success(let joint):

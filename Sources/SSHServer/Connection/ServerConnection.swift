@@ -4,11 +4,12 @@ import Logging
 import NIOCore
 import Reactors
 import SSHProtocol
+import Synchronization
 
 /// One SSH connection: joins the machines of `SSHProtocol` to the client's socket and to the targets of its channels.
 ///
-/// The connection, its targets and its listeners live on one reactor; nothing here is touched from another thread, but
-/// for what hops there by itself (`snapshot`, `shutDown`, `closed`).
+/// The connection, its targets and its listeners live on one reactor, which may become another while it is quiet; nothing
+/// here is touched from another thread, but for what hops there by itself (`onReactor`, `snapshot`, `shutDown`, `closed`).
 ///
 /// States: key exchange → authentication → open → closing (DISCONNECT is sent, input is dropped until the peer hangs
 /// up or a moment has passed) → closed.
@@ -52,6 +53,12 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     /// served.
     var blocked = CircularBuffer<ChannelID>()
     var forwards: [RemoteForward] = []
+    /// The reactor, for other threads.
+    let home: Mutex<Reactor>
+    /// What waits until the session has moved, or has not.
+    var movers: ContiguousArray<() -> Void> = []
+    /// Channels that are asked for, and whose targets nobody connects yet.
+    var unansweredDials = 0
     /// Bytes of all channels that wait for slow targets.
     var heldBytes = 0
     /// Of channels that are closed and whose other ends have not taken all that came before, oldest first.
@@ -72,13 +79,15 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
     var isWritable = true
     private var batch = OutputBatch()
     /// Of all connections of the reactor.
-    private let packets: PacketBuffers
+    private var packets = PacketBuffers()
     /// What the socket has not taken.
     @exclusivity(unchecked) private var inFlight = ByteBuffer()
     private(set) var isFlushing = false
     private var graceTimer: Scheduled<Void>?
     private var aliveTimer: RepeatedTask?
-    var expiryTimer: Scheduled<Void>?
+    /// When what the key permits ends.
+    var expiry: NIODeadline?
+    private var expiryTimer: Scheduled<Void>?
     var unansweredAlives = 0
     private var packetsAtLastCheck: UInt64 = 0
     let closedPromise: EventLoopPromise<Void>
@@ -99,9 +108,14 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         transport = TransportMachine(configuration)
         connection = ConnectionMachine(limits: core.configuration.limits.connection)
         closedPromise = reactor.makePromise()
+        home = Mutex(reactor)
+        super.init(reactor: reactor, descriptor: descriptor)
+        findPacketBuffers()
+    }
+
+    func findPacketBuffers() {
         packets = reactor.attachment as? PacketBuffers ?? PacketBuffers()
         reactor.attachment = packets
-        super.init(reactor: reactor, descriptor: descriptor)
     }
 
     // MARK: - Life
@@ -164,8 +178,7 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         phase = .closed
         endStartup()
         graceTimer?.cancel()
-        expiryTimer?.cancel()
-        aliveTimer?.cancel()
+        stopTimers()
         for index in endpoints.indices { dropEndpoint(at: index, connectionLost: true) }
         if !lingering.isEmpty {
             reactor.scheduleTask(in: core.configuration.limits.drainTime) {
@@ -199,10 +212,25 @@ final class ServerConnection: ReactorSource, @unchecked Sendable {
         core.counters.handshakeTook(.now() - acceptedAt)
         core.counters.sessionsOpened.add(1)
         core.counters.sessionsActive.add(1)
+        startTimers()
+    }
+
+    /// Of a session that is open.
+    func startTimers() {
+        guard phase == .open else { return }
         let interval = core.configuration.limits.clientAliveInterval
         aliveTimer = reactor.scheduleRepeatedTask(initialDelay: interval, delay: interval) {
             _ in self.checkAlive()
         }
+        guard let expiry else { return }
+        expiryTimer = reactor.scheduleTask(deadline: expiry) {
+            self.disconnect(Disconnect(.byApplication, "the key has expired"))
+        }
+    }
+
+    func stopTimers() {
+        aliveTimer?.cancel()
+        expiryTimer?.cancel()
     }
 
     /// Asks a silent client for a sign of life and ends the connection when too many questions stay unanswered.
