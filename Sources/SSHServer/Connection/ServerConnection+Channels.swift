@@ -396,7 +396,7 @@ extension ServerConnection {
 
     /// Joins a channel to one of another session: on that one's reactor, or else by a pair of sockets.
     private func connectForward(
-        _ forward: ForwardDestination, from originator: (host: String, port: UInt32), mayMove: Bool = true,
+        _ forward: ForwardDestination, from originator: (host: String, port: UInt32), hasTried: Bool = false,
         _ completion: @escaping (Result<Joint, OpenFailure>) -> Void
     ) {
         guard let other = core.session(forward.session) else {
@@ -407,9 +407,9 @@ extension ServerConnection {
             far.onOpen = { failure in completion(failure.map { .failure($0) } ?? .success(.splice(near))) }
             return other.openForward(forward, for: .splice(far), from: originator)
         }
-        if mayMove, other !== self, forwards.isEmpty {
+        if !hasTried, other !== self, mayMove {
             return move(to: other.home.withLock { $0 }) {
-                self.connectForward(forward, from: originator, mayMove: false, completion)
+                self.connectForward(forward, from: originator, hasTried: true, completion)
             }
         }
         guard let (ours, theirs) = SocketPair.make() else { return completion(.failure(.noFiles)) }

@@ -35,7 +35,7 @@ extension ServerConnection {
         reactor.execute { [self] in
             if isQuiet {
                 depart(for: next)
-            } else if patience > 0, phase == .open, forwards.isEmpty {
+            } else if patience > 0, phase == .open, mayMove {
                 tryToMove(to: next, patience: patience - 1)
             } else {
                 callMovers()
@@ -49,9 +49,12 @@ extension ServerConnection {
         for mover in called { mover() }
     }
 
+    /// Listening sockets stay where they are, and whoever others lead to is not to run after them.
+    var mayMove: Bool { forwards.allSatisfy { $0.place == .dial } }
+
     private var isQuiet: Bool {
         phase == .open && canLeave && isWritable && transport.unsentBytes == 0 && unansweredDials == movers.count
-            && forwards.isEmpty && lingering.isEmpty && blocked.isEmpty && touched.isEmpty
+            && mayMove && lingering.isEmpty && blocked.isEmpty && touched.isEmpty
             && endpoints.allSatisfy { endpoint in
                 switch endpoint {
                 case .none: true
