@@ -1,7 +1,7 @@
 import Kubernetes
 import Logging
-import NIOConcurrencyHelpers
 import ServiceLifecycle
+import Synchronization
 
 /// Where a cluster's pods and Services are, as far as it says so: the nodes' ranges of pods, and the ranges of Services where
 /// there are objects of them (networking.k8s.io/v1 ServiceCIDR, Kubernetes 1.33). A manager that may not look, since it
@@ -16,14 +16,14 @@ final class ClusterNetworks: ServiceLifecycle.Service {
 
     private let client: KubernetesClient
     private let logger: Logger
-    private let known = NIOLockedValueBox<[Subnet]>([])
+    private let known = Mutex<[Subnet]>([])
 
     init(client: KubernetesClient, logger: Logger) {
         self.client = client
         self.logger = logger
     }
 
-    var subnets: [Subnet] { known.withLockedValue { $0 } }
+    var subnets: [Subnet] { known.withLock { $0 } }
 
     func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
@@ -46,7 +46,7 @@ final class ClusterNetworks: ServiceLifecycle.Service {
                 try await isServed
                 ? ranges(.serviceCIDRs) { ($0["spec"]?["cidrs"]?.array ?? []).compactMap(\.string) } : []
             let found = services + (pods.count <= Self.maximumRanges ? pods : [])
-            known.withLockedValue { $0 = found }
+            known.withLock { $0 = found }
             logger.debug("networks of the cluster", metadata: ["networks": "\(found.map(\.description))"])
             return true
         } catch {

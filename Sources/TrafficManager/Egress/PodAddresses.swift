@@ -1,6 +1,6 @@
 package import Kubernetes
-import NIOConcurrencyHelpers
 package import NIOCore
+import Synchronization
 
 /// Whether an address is a pod's: of pods that no Service lists, the directory knows nothing, and the cluster is asked. A pod
 /// with its node's own network does not count: its address is the node's, with all that listens there.
@@ -26,7 +26,7 @@ package final class PodAddresses: Sendable {
         var asked = 0
     }
 
-    private let state = NIOLockedValueBox(State())
+    private let state = Mutex(State())
     private let look: Look
 
     package init(look: @escaping Look) { self.look = look }
@@ -49,7 +49,7 @@ package final class PodAddresses: Sendable {
 
     package func contains(_ address: IPAddress, on eventLoop: any EventLoop) -> EventLoopFuture<Bool> {
         let now = NIODeadline.now()
-        let answer = state.withLockedValue { state -> Bool? in
+        let answer = state.withLock { state -> Bool? in
             if let known = state.known[address], known.until > now { return known.isPod }
             guard state.asked < Self.maximumAsked else { return false }
             state.asked += 1
@@ -66,7 +66,7 @@ package final class PodAddresses: Sendable {
 
     private func remember(_ address: IPAddress, _ isPod: Bool) {
         let now = NIODeadline.now()
-        state.withLockedValue { state in
+        state.withLock { state in
             state.asked -= 1
             if state.known.count >= Self.maximumKnown { state.known = state.known.filter { $0.value.until > now } }
             guard state.known.count < Self.maximumKnown else { return }
