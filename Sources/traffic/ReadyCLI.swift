@@ -18,6 +18,8 @@ struct ReadyCLI: ParsableCommand {
 
     /// Between attempts: shorter than what is waited for, which listens some tens of milliseconds after its start.
     private static let pauseMicroseconds: UInt32 = 10_000
+    /// For one answer: a manager that takes the connection and says nothing is asked again.
+    private static let patience = timeval(tv_sec: 1, tv_usec: 0)
     /// More than a status line.
     private static let answerSize = 256
 
@@ -35,6 +37,8 @@ struct ReadyCLI: ParsableCommand {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
+        var patience = patience
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: Int(port)) else { return false }
         let connected = address.withSockAddr { connect(descriptor, $0, socklen_t($1)) }
         let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

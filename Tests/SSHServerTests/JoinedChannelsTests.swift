@@ -200,6 +200,8 @@ import Testing
         }
     }
 
+    private static let twoReactors = ConditionTrait.enabled(if: Reactor.all.count > 1, "this machine has one processor")
+
     /// A session whose forward `owner` leads to, on the second reactor; another on the first; and both as the server has them.
     private static func withOwner(
         _ body: (_ server: TestServer, _ owner: SSHTestClient, _ caller: SSHTestClient, _ home: () -> Bool) async throws
@@ -232,9 +234,8 @@ import Testing
         try await owner.seen.wait("CLOSE") { $0.channel(incoming.id).isClosed }
     }
 
-    @Test("a quiet session moves to the reactor of the one that it leads to, with all that it has")
+    @Test("a quiet session moves to the reactor of the one that it leads to, with all that it has", Self.twoReactors)
     func moves() async throws {
-        try #require(Reactor.all.count > 1, "this machine has one processor")
         try await Self.withOwner { server, owner, caller, isTogether in
             let target = try await server.target("echo", .echo)
             // As our own clients do, to have their channels at once.
@@ -258,9 +259,8 @@ import Testing
         }
     }
 
-    @Test("one with something under way stays, and is served all the same")
+    @Test("one with something under way stays, and is served all the same", Self.twoReactors)
     func stays() async throws {
-        try #require(Reactor.all.count > 1, "this machine has one processor")
         try await Self.withOwner { server, owner, caller, isTogether in
             let stalled = try await server.target("stalled", .stalled)
             let slow = try await caller.openTCP("stalled")
@@ -275,7 +275,6 @@ import Testing
 
     @Test("many that ask at once move their session once, and are all served")
     func many() async throws {
-        try #require(Reactor.all.count > 1, "this machine has one processor")
         try await Self.withOwner { _, owner, caller, isTogether in
             var ids: [ChannelID] = []
             for _ in 0..<200 { ids.append(try await caller.requestTCP("owner")) }

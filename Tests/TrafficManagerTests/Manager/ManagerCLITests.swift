@@ -75,6 +75,18 @@ struct ManagerCLITests {
         #expect(output.filter { $0 == "\n" }.count == 1, "\(output)")
     }
 
+    @Test("ready gives up a manager that takes connections and says nothing")
+    func readyIsNotHeldUp() async throws {
+        let silent = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(silent.localAddress?.port)
+        let (status, output) = try await TrafficBinary.run(
+            ["ready", "--api-port", "\(port)", "--timeout", "1s"], directory: directory)
+        #expect(status == 1)
+        #expect(output.contains("the manager at 127.0.0.1:\(port) is not ready in 1 s"))
+        try await silent.close().get()
+    }
+
     @Test func missingArguments() async throws {
         for arguments in [["manager"], ["manager", "--services", services], ["nosuch"]] {
             let (status, output) = try await run(arguments)
