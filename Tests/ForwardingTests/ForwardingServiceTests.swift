@@ -116,7 +116,8 @@ struct ForwardingServiceTests {
         await echo.stop()
     }
 
-    @Test(arguments: Engine.allCases) func unixSocketsOnBothSides(_ engine: Engine) async throws {
+    /// One after the other: the mask that a socket is born with is the process's.
+    @Test(.serialized, arguments: Engine.allCases) func unixSocketsOnBothSides(_ engine: Engine) async throws {
         let (here, there) = (
             "/tmp/telepresence-\(getpid())-\(engine)-here.sock", "/tmp/telepresence-\(getpid())-\(engine)-there.sock"
         )
